@@ -1,0 +1,1 @@
+"""layerlab: a laboratory that measures Docker practice on a real engine."""

@@ -1,0 +1,1 @@
+"""Variants, their contexts and edits, and one measured build."""

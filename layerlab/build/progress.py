@@ -1,0 +1,211 @@
+"""BuildKit's raw progress stream, read into the steps of a build.
+
+The stream is what ``docker buildx build --progress=rawjson`` writes to its standard error: JSON objects
+of BuildKit's ``SolveStatus`` (moby/buildkit ``client/graph.go``), one a line since buildx 0.14, each
+spread over many lines in 0.13, with buildx's own plain lines (errors and the lines of the
+Dockerfile that they point at) in between.
+"""
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from layerlab.build.dockerfile import Dockerfile
+
+#: "[2/5] RUN x", "[builder  2/14] RUN x", "[linux/arm64 builder 2/4] RUN x"
+_STEP = re.compile(r"^\[(?:(\w+/[\w/]+) +)?(?:(\S+) +)?(\d+)/(\d+)\] (.*)$", re.DOTALL)
+_CONTEXT = re.compile(r"^transferring context:")
+LOG_LINES = 20
+_LOG_BYTES = 16_384
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered step of a build, such as ``[builder 2/5] RUN pip install …``."""
+
+    #: The stage's name; "" where the only stage has none.
+    stage: str
+    position: int
+    #: How many numbered steps the stage has.
+    total: int
+    #: As BuildKit shows it, variables expanded and continuation lines joined.
+    instruction: str
+    #: Lines in the Dockerfile, from 1; 0 where the step is of an image's ONBUILD.
+    line: int
+    end_line: int
+    cached: bool
+    #: Time in which the step was at work; pauses in between are not counted.
+    seconds: float
+    #: Start in seconds after the first thing the engine did in this build.
+    offset_seconds: float
+    error: str | None = None
+    #: The last lines that the step printed.
+    log: tuple[str, ...] = ()
+
+    @property
+    def keyword(self) -> str:
+        return self.instruction.split(maxsplit=1)[0].upper() if self.instruction else ""
+
+    @property
+    def is_base(self) -> bool:
+        """FROM is a step to BuildKit, but nothing is run for it: it is not counted."""
+        return self.keyword == "FROM"
+
+    @property
+    def label(self) -> str:
+        """The step's name as BuildKit numbers it: ``[builder 2/5]``."""
+        return f"[{self.stage} {self.position}/{self.total}]".replace("[ ", "[")
+
+
+@dataclass
+class _Vertex:
+    name: str = ""
+    cached: bool = False
+    error: str | None = None
+    intervals: dict[str, str | None] = field(default_factory=dict)
+    log: bytes = b""
+
+
+@dataclass
+class Progress:
+    """What the stream has said so far; feed it bytes as they come."""
+
+    vertexes: dict[str, _Vertex] = field(default_factory=dict)
+    #: buildx's own lines, which are not JSON.
+    plain: list[str] = field(default_factory=list)
+    context_bytes: int = 0
+    _transfers: dict[str, int] = field(default_factory=dict)
+    _rest: bytes = b""
+    _open: list[str] = field(default_factory=list)
+
+    def feed(self, data: bytes) -> list[str]:
+        """Take in bytes; returns the names of steps that started or ended with them."""
+        self._rest += data
+        *lines, self._rest = self._rest.split(b"\n")
+        return [name for line in lines for name in self._line(line.decode(errors="replace"))]
+
+    def close(self) -> None:
+        """The stream has ended: take in what has no line end."""
+        self.feed(b"\n")
+        self.plain += self._open
+        self._open = []
+
+    def _line(self, line: str) -> Iterator[str]:
+        if self._open or line.startswith("{"):
+            self._open.append(line)
+            # An object over many lines ends with the only brace in the first column.
+            if len(self._open) == 1 and line == "{":
+                return
+            if len(self._open) > 1 and line != "}":
+                return
+            text, self._open = "\n".join(self._open), []
+            try:
+                status = json.loads(text)
+            except ValueError:
+                self.plain += text.split("\n")
+                return
+            yield from self._status(status)
+        elif line.strip():
+            self.plain.append(line)
+
+    def _status(self, status: dict[str, Any]) -> Iterator[str]:
+        for update in status.get("vertexes") or ():
+            vertex = self.vertexes.setdefault(update["digest"], _Vertex())
+            vertex.name = update.get("name") or vertex.name
+            vertex.cached = vertex.cached or bool(update.get("cached"))
+            vertex.error = update.get("error") or vertex.error
+            if started := update.get("started"):
+                vertex.intervals[started] = update.get("completed") or vertex.intervals.get(started)
+                yield vertex.name
+        for update in status.get("statuses") or ():
+            # In buildx's stream the transfer's words are the status's id.
+            if _CONTEXT.match(str(update.get("id", ""))):
+                key = f"{update['vertex']} {update['id']} {update.get('started')}"
+                self._transfers[key] = max(
+                    self._transfers.get(key, 0), int(update.get("current") or 0)
+                )
+                self.context_bytes = sum(self._transfers.values())
+        for update in status.get("logs") or ():
+            vertex = self.vertexes.setdefault(update["vertex"], _Vertex())
+            vertex.log = (vertex.log + base64.b64decode(update.get("data") or ""))[-_LOG_BYTES:]
+
+    def steps(self, dockerfile: Dockerfile) -> tuple[Step, ...]:
+        """The numbered steps in the Dockerfile's order.
+
+        Vertices of one name are one step (``COPY --link`` makes two): their intervals are merged,
+        and it was cached only if all of them were.
+        """
+        begin = self.begin()
+        merged: dict[tuple[str, int], Step] = {}
+        spans: dict[tuple[str, int], list[tuple[float, float]]] = {}
+        for vertex in self.vertexes.values():
+            match = _STEP.match(vertex.name)
+            if not match:
+                continue
+            _, stage, position, total, instruction = match.groups()
+            key = (stage or "", int(position))
+            spans.setdefault(key, []).extend(_spans(vertex))
+            known = merged.get(key)
+            found = dockerfile.find(*key)
+            merged[key] = Step(
+                stage=key[0],
+                position=key[1],
+                total=int(total),
+                instruction=instruction,
+                line=found.line if found else 0,
+                end_line=found.end_line if found else 0,
+                cached=vertex.cached and (known is None or known.cached),
+                seconds=0.0,
+                offset_seconds=0.0,
+                error=vertex.error or (known.error if known else None),
+                log=_tail(vertex.log) or (known.log if known else ()),
+            )
+        ordered = sorted(merged, key=lambda key: (dockerfile.stage_index(key[0]), key[1]))
+        return tuple(
+            replace(
+                merged[key],
+                seconds=_union(spans[key]),
+                offset_seconds=max(0.0, min((s for s, _ in spans[key]), default=begin) - begin),
+            )
+            for key in ordered
+        )
+
+    def begin(self) -> float:
+        """When the engine began, in seconds of the epoch; 0 if it never did."""
+        return min((s for v in self.vertexes.values() for s, _ in _spans(v)), default=0.0)
+
+    def engine_seconds(self) -> float:
+        """From the first thing that the engine did to the last."""
+        ends = [end for v in self.vertexes.values() for _, end in _spans(v)]
+        return max(ends) - self.begin() if ends else 0.0
+
+
+def timestamp(text: str) -> float:
+    """Seconds of the epoch for RFC 3339 with up to nine digits of a second's fraction (Go's)."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or '0'}")
+
+
+def _spans(vertex: _Vertex) -> list[tuple[float, float]]:
+    return [
+        (timestamp(started), timestamp(completed))
+        for started, completed in vertex.intervals.items()
+        if completed
+    ]
+
+
+def _union(spans: Iterable[tuple[float, float]]) -> float:
+    total, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
+
+
+def _tail(log: bytes) -> tuple[str, ...]:
+    lines = log.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return tuple([line for line in lines if line.strip()][-LOG_LINES:])

@@ -1,0 +1,75 @@
+"""The choice of an engine: what the user named, else what is there, else our own."""
+
+import os
+from collections.abc import Callable
+
+import docker.errors
+import requests.exceptions
+
+from layerlab.engine.client import Client, users_client
+from layerlab.engine.endpoint import (
+    DEFAULT_SOCKET,
+    Endpoint,
+    from_context,
+    named,
+    probe,
+    require,
+)
+from layerlab.engine.private import PrivateEngine, lacking
+from layerlab.errors import LabError
+from layerlab.folders import cache_folder
+
+
+def private_engine() -> PrivateEngine:
+    """This user's private engine; it need not exist yet."""
+    return PrivateEngine(cache_folder() / "engine")
+
+
+def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
+    """The engine to use, running and probed.
+
+    ``asked`` is the value of ``--engine``: ``private``, an address (``unix://…``, ``tcp://…``,
+    ``ssh://…``) or the name of a docker context. Without it the order is ``DOCKER_HOST``, the
+    current docker context, the default socket, a private engine.
+
+    Raises:
+        LabError: what was named does not answer, or there is none and none can be started.
+    """
+    if asked == "private":
+        return probe(private_engine().start(progress))
+    client = usable_client()
+    if asked:
+        if "://" in asked:
+            return probe(Endpoint(asked, "--engine", require(client)))
+        return probe(from_context(require(client), asked))
+    if endpoint := named(client, os.environ):
+        return probe(endpoint)
+    default = Endpoint(DEFAULT_SOCKET, "default socket", client) if client else None
+    if default and answers(default):
+        return probe(default)
+    if lack := lacking():
+        raise LabError(f"no Docker engine answers at {DEFAULT_SOCKET}, and {lack}")
+    return probe(private_engine().start(progress))
+
+
+def usable_client() -> Client | None:
+    """The user's docker client, or the private engine's where the user's has no buildx."""
+    users = users_client()
+    if users and users.plugin_version("buildx"):
+        return users
+    tools = private_engine().tools
+    return tools.client if tools.complete else users
+
+
+def answers(endpoint: Endpoint) -> bool:
+    """Whether an engine answers here at all; one that refuses this user counts as answering."""
+    try:
+        connection = endpoint.connect(timeout=10)
+    except LabError as error:
+        return "refuses this user" in str(error)
+    try:
+        return bool(connection.ping())
+    except (docker.errors.DockerException, requests.exceptions.RequestException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,107 @@
+"""The link between the host's network and the private engine's own network namespace."""
+
+import ipaddress
+import json
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from layerlab.engine.command import run
+from layerlab.engine.root import as_root
+from layerlab.engine.tools import Tools
+from layerlab.errors import LabError
+
+FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+#: Links of private engines are cut from here; 198.18.0.0/15 is set aside for benchmarks between
+#: networks (RFC 2544), so a real network seldom uses it.
+POOL = ipaddress.ip_network("198.18.0.0/20")
+
+
+@dataclass(frozen=True)
+class Link:
+    """A veth pair: ``gateway`` is the host's end, ``address`` the engine's."""
+
+    name: str
+    network: str
+    mtu: int
+
+    @property
+    def gateway(self) -> str:
+        return str(ipaddress.ip_network(self.network)[1])
+
+    @property
+    def address(self) -> str:
+        return str(ipaddress.ip_network(self.network)[2])
+
+    def rules(self) -> list[list[str]]:
+        """The packet filter rules on the host, each as an iptables rule without its action."""
+        note = ["-m", "comment", "--comment", self.name]
+        return [
+            ["nat", "POSTROUTING", "-s", self.network, *note, "-j", "MASQUERADE"],
+            ["filter", "FORWARD", "-i", self.name, *note, "-j", "ACCEPT"],
+            ["filter", "FORWARD", "-o", self.name, *note, "-j", "ACCEPT"],
+        ]
+
+
+def free_network(taken: Iterable[str]) -> str:
+    """The first /30 of the pool that no route of the host overlaps."""
+    routes = [ipaddress.ip_network(route, strict=False) for route in taken]
+    for candidate in POOL.subnets(new_prefix=30):
+        if not any(candidate.overlaps(route) for route in routes if route.version == 4):
+            return str(candidate)
+    raise LabError(f"no free network is left in {POOL}: stop the private engines in use")
+
+
+def parse_routes(routes: str, links: str) -> tuple[list[str], int]:
+    """Networks in use and the MTU towards the default route, from ``ip -j route`` and ``ip -j link``."""
+    table = json.loads(routes or "[]")
+    taken = [row["dst"] for row in table if row.get("dst") != "default"]
+    default = next((row.get("dev") for row in table if row.get("dst") == "default"), None)
+    sizes = {row["ifname"]: int(row["mtu"]) for row in json.loads(links or "[]")}
+    return taken, sizes.get(str(default), 1500)
+
+
+def plan(tools: Tools, name: str) -> Link:
+    """A link called ``name`` on a network that is free on this host."""
+    ip = [_program(tools, "ip"), "-j"]
+    routes = run([*ip, "-4", "route"], doing="reading this machine's routes")
+    links = run([*ip, "link"], doing="reading this machine's network links")
+    taken, mtu = parse_routes(routes, links)
+    return Link(name, free_network(taken), mtu)
+
+
+def open_link(tools: Tools, link: Link) -> None:
+    """Let the engine's packets through the host; the veth pair is made by the engine's start."""
+    close_link(tools, link)
+    if FORWARDING.read_text().strip() == "0":
+        run(
+            as_root(["sh", "-c", f"echo 1 > {FORWARDING}"]),
+            doing="letting this machine forward the engine's packets",
+        )
+    for table, chain, *rule in link.rules():
+        _iptables(tools, "-t", table, "-I", chain, *rule)
+
+
+def close_link(tools: Tools, link: Link) -> None:
+    """Remove every rule of this link from the host, however many a killed engine left."""
+    for table, chain, *rule in link.rules():
+        while _has(tools, table, chain, rule):
+            _iptables(tools, "-t", table, "-D", chain, *rule)
+
+
+def _has(tools: Tools, table: str, chain: str, rule: Sequence[str]) -> bool:
+    words = as_root([_program(tools, "iptables"), "-w", "-t", table, "-C", chain, *rule])
+    return subprocess.run(words, capture_output=True, check=False).returncode == 0
+
+
+def _iptables(tools: Tools, *words: str) -> None:
+    run(
+        as_root([_program(tools, "iptables"), "-w", *words]),
+        doing="opening this machine's packet filter to the private engine",
+    )
+
+
+def _program(tools: Tools, name: str) -> Path | str:
+    own = tools.programs / name
+    return own if own.exists() else name

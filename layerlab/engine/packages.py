@@ -1,0 +1,192 @@
+"""Debian and Ubuntu packages, fetched by the host's own apt and unpacked beside the host.
+
+Nothing is installed: apt runs with lists, cache and sources of its own, and it checks every package
+against the signature of the distribution's archive as it does for the host. The mirror is the one
+that the host's apt is configured with.
+"""
+
+import os
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from layerlab.engine.command import run
+from layerlab.errors import LabError
+
+KEYRINGS = {
+    "debian": (
+        "/usr/share/keyrings/debian-archive-keyring.gpg",
+        "/usr/share/keyrings/debian-archive-keyring.pgp",
+    ),
+    "ubuntu": ("/usr/share/keyrings/ubuntu-archive-keyring.gpg",),
+}
+COMPONENTS = {"debian": ("main",), "ubuntu": ("main", "universe")}
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The host's distribution, as ``/etc/os-release`` names it."""
+
+    name: str
+    codename: str
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        return COMPONENTS[self.name]
+
+    @property
+    def keyring(self) -> Path | None:
+        """The archive's keyring; None leaves the choice to apt's trusted keys."""
+        return next((Path(path) for path in KEYRINGS[self.name] if Path(path).exists()), None)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A place that packages come from: one mirror and some of its suites."""
+
+    uri: str
+    suites: tuple[str, ...]
+
+
+def this_distribution() -> Distribution | None:
+    """The host's distribution where it is Debian or Ubuntu, else None."""
+    try:
+        release = platform.freedesktop_os_release()
+    except OSError:
+        return None
+    name, codename = release.get("ID", ""), release.get("VERSION_CODENAME", "")
+    if name not in COMPONENTS or not codename or shutil.which("apt-get") is None:
+        return None
+    return Distribution(name, codename)
+
+
+def parse_archives(index_targets: str, codename: str) -> list[Archive]:
+    """The host's archives of its own release, from ``apt-get indextargets`` output.
+
+    ``index_targets`` has lines of ``Repo-URI|Release|Component``. Third-party sources name other
+    releases, or the same one with components of their own; only suites of the release itself
+    (``bookworm``, ``bookworm-updates``, ``bookworm-security``) with component ``main`` are kept.
+    """
+    suites: dict[str, list[str]] = {}
+    for line in index_targets.splitlines():
+        uri, _, rest = line.partition("|")
+        release, _, component = rest.partition("|")
+        own = release == codename or release.startswith(f"{codename}-")
+        if uri and own and component == "main":
+            known = suites.setdefault(uri, [])
+            if release not in known:
+                known.append(release)
+    return [Archive(uri, tuple(names)) for uri, names in suites.items()]
+
+
+def host_archives(distribution: Distribution) -> list[Archive]:
+    """The archives of the host's release that its apt is configured with, the main one first.
+
+    Raises:
+        LabError: the host's apt names no archive of its own release.
+    """
+    listing = run(
+        [
+            "apt-get",
+            "indextargets",
+            "--format",
+            "$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
+            "Created-By: Packages",
+        ],
+        doing="reading the host's package sources",
+    )
+    archives = parse_archives(listing, distribution.codename)
+    if not any(distribution.codename in archive.suites for archive in archives):
+        raise LabError(
+            f"this machine's apt names no package source for {distribution.name} "
+            f"{distribution.codename}: add one to /etc/apt/sources.list.d, or install Docker Engine"
+        )
+    return sorted(archives, key=lambda archive: distribution.codename not in archive.suites)
+
+
+class Apt:
+    """The host's apt with sources, lists and cache of its own in ``folder``."""
+
+    def __init__(self, folder: Path, distribution: Distribution, archives: list[Archive]) -> None:
+        self.folder = folder
+        self.sources = folder / "archives.sources"
+        for part in ("lists/partial", "cache/archives/partial"):
+            (folder / part).mkdir(parents=True, exist_ok=True)
+        self.sources.write_text(
+            "\n".join(self._stanza(archive, distribution) for archive in archives)
+        )
+
+    @staticmethod
+    def _stanza(archive: Archive, distribution: Distribution) -> str:
+        lines = [
+            "Types: deb",
+            f"URIs: {archive.uri}",
+            f"Suites: {' '.join(archive.suites)}",
+            f"Components: {' '.join(distribution.components)}",
+        ]
+        if distribution.keyring:
+            lines.append(f"Signed-By: {distribution.keyring}")
+        return "\n".join(lines) + "\n"
+
+    def _options(self) -> list[str]:
+        settings = {
+            "Dir::Etc::sourcelist": self.sources,
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": self.folder / "lists",
+            "Dir::Cache": self.folder / "cache",
+            # Only the index of packages is read; translations and icons are megabytes more.
+            "Acquire::Languages": "none",
+            "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
+            "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled": "false",
+            "Acquire::Retries": "3",
+            # apt's sandbox user cannot enter a home folder that is closed to others.
+            "APT::Sandbox::User": "root",
+        }
+        return [word for key, value in settings.items() for word in ("-o", f"{key}={value}")]
+
+    def update(self) -> None:
+        """Fetch the signed lists of packages."""
+        run(
+            ["apt-get", *self._options(), "-q", "update"],
+            doing="fetching the lists of packages",
+            environ={**os.environ, "LC_ALL": "C"},
+        )
+
+    def download(self, packages: list[str]) -> list[Path]:
+        """Fetch just these packages, without what they depend on."""
+        target = self.folder / "debs"
+        target.mkdir(exist_ok=True)
+        before = set(target.glob("*.deb"))
+        run(
+            ["apt-get", *self._options(), "-q", "download", *packages],
+            doing=f"fetching {', '.join(packages)}",
+            cwd=target,
+        )
+        fetched = sorted(set(target.glob("*.deb")) - before)
+        return fetched or sorted(before)
+
+    def download_missing(self, packages: list[str]) -> list[Path]:
+        """Fetch these packages and what they need, less what this host has installed already."""
+        run(
+            [
+                "apt-get",
+                *self._options(),
+                "-q",
+                "install",
+                "--yes",
+                "--download-only",
+                "--no-install-recommends",
+                *packages,
+            ],
+            doing=f"fetching {', '.join(packages)}",
+            environ={**os.environ, "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+        )
+        return sorted((self.folder / "cache/archives").glob("*.deb"))
+
+
+def unpack(packages: list[Path], root: Path) -> None:
+    """Unpack packages' files below ``root``; no script of theirs is run."""
+    root.mkdir(parents=True, exist_ok=True)
+    for package in packages:
+        run(["dpkg", "-x", package, root], doing=f"unpacking {package.name}")

@@ -1,0 +1,272 @@
+"""Our own private engine: unpacked, started and stopped beside whatever else the host runs.
+
+It lives in network, process and mount namespaces of its own. Nothing on the host is replaced and
+nothing listens on TCP; its socket is for its owner alone; what its containers publish answers on
+the host's loopback. When its first process ends, the kernel ends all that it ever started.
+"""
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shlex import quote
+
+import httpx
+
+from layerlab.engine.command import last_lines, run
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.namespace import Link, close_link, open_link, plan
+from layerlab.engine.packages import this_distribution
+from layerlab.engine.root import as_root, can_be_root
+from layerlab.engine.tools import Tools, prepare
+from layerlab.errors import LabError
+
+SCRIPTS = Path(__file__).parent / "scripts"
+START_SECONDS = 60
+STOP_SECONDS = 30
+#: The kernel's limit for a Unix socket's path, less the longest that the engine adds to its folder.
+LONGEST_FOLDER = 107 - len("/exec/containerd/containerd-debug.sock")
+
+
+def lacking() -> str | None:
+    """What this machine lacks to run a private engine, as a clause; None when it lacks nothing."""
+    if sys.platform != "linux":
+        return "a private engine needs Linux; install Docker Desktop"
+    if this_distribution() is None:
+        return "a private engine needs Debian or Ubuntu; install Docker Engine and buildx"
+    if not can_be_root():
+        return (
+            "a private engine needs root; run as root, allow `sudo` without a password, or install "
+            "Docker Engine and buildx"
+        )
+    return None
+
+
+@dataclass(frozen=True)
+class PrivateEngine:
+    """The engine whose files are below ``folder``."""
+
+    folder: Path
+
+    @property
+    def tools(self) -> Tools:
+        return Tools(self.folder / "tools")
+
+    @property
+    def socket(self) -> Path:
+        return self.folder / "docker.sock"
+
+    @property
+    def scripts(self) -> Path:
+        """The start scripts as they were when the engine started; a checkout may move or change."""
+        return self.folder / "run"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "engine.log"
+
+    def endpoint(self, origin: str = "private engine") -> Endpoint:
+        """How to reach this engine; it need not be running."""
+        return Endpoint(f"unix://{self.socket}", origin, self.tools.client, private=True)
+
+    def process(self) -> int | None:
+        """The process that holds the engine's namespaces, or None when the engine is dead."""
+        try:
+            pid = int((self.folder / "pid").read_text())
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            return None
+        # A stale file may name a process that has nothing to do with us.
+        ours = os.fsencode(self.scripts / "inner.sh") in words
+        return pid if ours else None
+
+    def answers(self) -> bool:
+        """Whether the engine answers on its socket, and its containerd answers the engine.
+
+        dockerd goes on without a containerd that was killed, and then fails every build and run;
+        what shows it is that ``/version`` no longer lists the component.
+        """
+        try:
+            transport = httpx.HTTPTransport(uds=str(self.socket))
+            with httpx.Client(transport=transport, timeout=5) as client:
+                components = client.get("http://engine/version").json()["Components"]
+        except (httpx.HTTPError, ValueError, KeyError):
+            return False
+        return any(component["Name"] == "containerd" for component in components)
+
+    def start(self, progress: Callable[[str], None]) -> Endpoint:
+        """Have the engine running: unpack, start or restart it, whatever it takes.
+
+        Raises:
+            LabError: this machine can't have one, or it does not start (with its last log lines).
+        """
+        if self.process() and self.answers():
+            return self.endpoint()
+        if lack := lacking():
+            raise LabError(lack)
+        if len(os.fsencode(self.folder)) > LONGEST_FOLDER:
+            raise LabError(
+                f"the folder {self.folder} is too long for the engine's sockets "
+                f"(at most {LONGEST_FOLDER} bytes): set XDG_CACHE_HOME to a shorter one"
+            )
+        with self._lock(progress):
+            if not (self.process() and self.answers()):
+                distribution = this_distribution()
+                assert distribution is not None  # lacking() has seen to it
+                prepare(self.tools, distribution, progress)
+                self._end()
+                progress("starting the private engine")
+                self._launch()
+        return self.endpoint()
+
+    def stop(self) -> None:
+        """Stop the engine with all its containers; images, volumes and the build cache stay."""
+        if self.folder.exists():
+            with self._lock(lambda _: None):
+                self._end()
+
+    def remove(self) -> None:
+        """Stop the engine and delete all that belongs to it."""
+        self.stop()
+        if self.folder.exists():
+            run(as_root(["rm", "-rf", "--", self.folder]), doing="removing the private engine")
+
+    @contextmanager
+    def _lock(self, progress: Callable[[str], None]) -> Iterator[None]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.chmod(0o700)
+        with (self.folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress("waiting for another run that is starting the private engine")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _end(self) -> None:
+        """End the engine if it lives, and take away what it left on the host."""
+        if pid := self.process():
+            # tini passes TERM on to dockerd, which stops its containers; should that take too
+            # long, killing the outer process makes the kernel end everything inside.
+            children = _children(pid)
+            for child in children:
+                subprocess.run(
+                    as_root(["kill", "-TERM", str(child)]), capture_output=True, check=False
+                )
+            if not _wait(lambda: self.process() is None, STOP_SECONDS):
+                subprocess.run(
+                    as_root(["kill", "-KILL", str(pid)]), capture_output=True, check=False
+                )
+                _wait(lambda: self.process() is None, STOP_SECONDS)
+        with suppress(OSError, ValueError, TypeError):
+            close_link(self.tools, Link(**json.loads((self.folder / "link.json").read_text())))
+        leftovers = [
+            self.folder / name
+            for name in ("pid", "docker.pid", "docker.sock", "hostnet", "link.json", "exec", "run")
+        ]
+        run(as_root(["rm", "-rf", "--", *leftovers]), doing="clearing a dead engine's files")
+
+    def _launch(self) -> None:
+        link = plan(self.tools, f"lab{os.getpid() % 10**8}")
+        (self.folder / "link.json").write_text(json.dumps(asdict(link)))
+        open_link(self.tools, link)
+        (self.folder / "daemon.json").write_text(json.dumps(self._settings(link), indent=2))
+        self._write_scripts(link)
+        environ = {
+            "PATH": self.tools.path,
+            "HOME": str(self.folder),
+            "ENGINE_FOLDER": str(self.folder),
+            "ENGINE_SCRIPTS": str(self.scripts),
+            "ENGINE_LINK": link.name,
+            "ENGINE_GATEWAY": link.gateway,
+            "ENGINE_ADDRESS": link.address,
+            "ENGINE_MTU": str(link.mtu),
+            # Each RUN would call iptables four times to shield its container from neighbours on
+            # the link; this link's only neighbour is the host itself.
+            "DOCKER_INSECURE_NO_IPTABLES_RAW": "1",
+        }
+        words = ["env", "-i", *(f"{key}={value}" for key, value in environ.items())]
+        words += [
+            "unshare",
+            "--mount",
+            "--propagation",
+            "slave",
+            "sh",
+            str(self.scripts / "outer.sh"),
+        ]
+        with self.log.open("wb") as log:
+            launched = subprocess.Popen(
+                as_root(words),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
+        ready = _wait(lambda: launched.poll() is not None or self.answers(), START_SECONDS)
+        if not ready or launched.poll() is not None:
+            tail = last_lines(self.log.read_text(errors="replace"))
+            self._end()
+            raise LabError(f"the private engine did not start; its last lines:{tail}")
+        if os.geteuid() != 0:
+            run(
+                as_root(["chown", str(os.getuid()), self.socket]),
+                doing="handing the engine's socket to this user",
+            )
+        run(as_root(["chmod", "600", self.socket]), doing="closing the engine's socket to others")
+
+    def _settings(self, link: Link) -> dict[str, object]:
+        """The engine's daemon.json (docs.docker.com, "dockerd", daemon configuration file)."""
+        return {
+            "data-root": str(self.folder / "data"),
+            "exec-root": str(self.folder / "exec"),
+            "pidfile": str(self.folder / "docker.pid"),
+            "hosts": [f"unix://{self.socket}"],
+            "group": str(os.getgid()),
+            "cgroup-parent": "/layerlab",
+            # The host's systemd does not know the processes of our process namespace by number.
+            "exec-opts": ["native.cgroupdriver=cgroupfs"],
+            "userland-proxy-path": str(self.scripts / "proxy.sh"),
+            "mtu": link.mtu,
+            "builder": {"gc": {"enabled": True, "defaultKeepStorage": "10GB"}},
+            "log-driver": "json-file",
+            "log-opts": {"max-size": "20m"},
+        }
+
+    def _write_scripts(self, link: Link) -> None:
+        self.scripts.mkdir()
+        for script in SCRIPTS.glob("*.sh"):
+            copy = self.scripts / script.name
+            copy.write_bytes(script.read_bytes())
+            copy.chmod(0o755)
+        (self.scripts / "proxy.env").write_text(
+            f"ENGINE_FOLDER={quote(str(self.folder))}\n"
+            f"ENGINE_ADDRESS={link.address}\n"
+            f"ENGINE_PROXY={quote(str(self.tools.proxy))}\n"
+        )
+
+
+def _children(pid: int) -> list[int]:
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # The command's name, in parentheses, may hold spaces and parentheses.
+            parent = status.read_text().rpartition(")")[2].split()[1]
+            if parent == str(pid):
+                found.append(int(status.parent.name))
+    return found
+
+
+def _wait(condition: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

@@ -1,0 +1,9 @@
+"""The one error that a user is meant to read."""
+
+
+class LabError(Exception):
+    """A mistake or a lack that the user can mend: one clear sentence, no traceback.
+
+    The text says what was tried, what the engine said (its last lines) and what to do next.
+    The faces print it and end with exit code 2.
+    """

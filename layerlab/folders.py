@@ -1,0 +1,22 @@
+"""Where layerlab keeps its files: a cache for each user, a record for each project."""
+
+import os
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """The user's cache for layerlab: the private engine, downloaded packages, stand-in bases.
+
+    Follows the XDG base directory specification: ``$XDG_CACHE_HOME``, else ``~/.cache``.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or ""
+    # The specification says that a relative path is to be ignored.
+    home = Path(base) if base.startswith("/") else Path.home() / ".cache"
+    return home / "layerlab"
+
+
+def record_folder(project: Path) -> Path:
+    """The folder of a project's records (store, tables), made when it is missing."""
+    folder = project / ".layerlab"
+    folder.mkdir(exist_ok=True)
+    return folder
