@@ -18,5 +18,5 @@ def cache_folder() -> Path:
 def record_folder(project: Path) -> Path:
     """The folder of a project's records (store, tables), made when it is missing."""
     folder = project / ".layerlab"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     return folder

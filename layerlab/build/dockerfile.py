@@ -9,10 +9,20 @@ import re
 from dataclasses import dataclass
 
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
-_HEREDOC = re.compile(r"""(?<![\w<])\d*<<(-?)(["']?)([A-Za-z_][\w.]*)\2""")
-_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-+?])([^}]*))?\}|(\w+))")
-#: Instructions that BuildKit numbers as steps, after FROM which is step 1 of its stage.
+#: What ends a line that goes on in the next: the escape, but not two of them, and blanks.
+_CONTINUED = r"(?:^|(?<!{0})){0}[ \t]*$"
+#: A here-document is a whole word of the shell: `sh<<EOF` and `"<<EOF"` are none.
+_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")+""", re.DOTALL)
+_HEREDOC = re.compile(r"\d*<<(-?)([^<]+)", re.DOTALL)
+_QUOTING = re.compile(r"""\\(.)|['"]""", re.DOTALL)
+_VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-+?])([^${}]*))?\}|(\w+))")
+#: Variables that BuildKit itself sets for FROM; what they hold is the engine's to know.
+_PLATFORM = re.compile(r"(?:BUILD|TARGET)(?:PLATFORM|OS|ARCH|VARIANT)|TARGETSTAGE")
+#: Instructions that BuildKit numbers as steps.
 NUMBERED = ("RUN", "COPY", "ADD", "WORKDIR")
+#: How deep ``${A:-${B}}`` is followed.
+MOST_NESTED = 8
+LONGEST_ARGUMENT = 1000
 _WITH_HEREDOC = ("RUN", "COPY", "ADD")
 
 
@@ -37,10 +47,17 @@ class Stage:
     base: str
     instructions: tuple[Instruction, ...]
 
+    def called(self, name: str) -> bool:
+        """Whether a step's ``[name 2/5]`` means this stage.
+
+        BuildKit calls a stage without a name ``stage-N``, and leaves that out where it is the only
+        one; a RUN --mount or COPY --from of something else counts as another one.
+        """
+        return name.lower() == self.name if self.name else name in ("", f"stage-{self.index}")
+
     def numbered(self) -> list[Instruction]:
-        """The instructions that become steps: position 1 is FROM, 2 is the next, …"""
-        first, *rest = self.instructions
-        return [first, *(i for i in rest if i.keyword in NUMBERED)]
+        """The instructions after FROM that become steps."""
+        return [i for i in self.instructions[1:] if i.keyword in NUMBERED]
 
 
 @dataclass(frozen=True)
@@ -56,43 +73,51 @@ class Dockerfile:
         """The frontend that a ``# syntax=`` line asks for."""
         return self.directives.get("syntax")
 
-    def find(self, stage: str, position: int) -> Instruction | None:
+    def find(self, stage: str, position: int, total: int) -> Instruction | None:
         """The instruction of a step named ``[stage position/total]``.
 
-        BuildKit leaves ``stage`` empty when the only stage has no name, and calls the others
-        without a name ``stage-N``.
+        It is counted from the stage's end: FROM is a step only where its image comes from outside,
+        and the triggers of that image's ONBUILD are steps before the stage's own.
         """
-        for candidate in self.stages:
-            label = candidate.name or ("" if len(self.stages) == 1 else f"stage-{candidate.index}")
-            steps = candidate.numbered()
-            if label == stage.lower() and position <= len(steps):
-                return steps[position - 1]
+        for candidate in filter(lambda candidate: candidate.called(stage), self.stages):
+            own = candidate.numbered()
+            index = position - 1 - (total - len(own))
+            if 0 <= index < len(own):
+                return own[index]
+            return candidate.instructions[0] if position == 1 else None
         return None
 
     def stage_index(self, stage: str) -> int:
         """The order of a step's stage in the file; unknown ones come last."""
-        for candidate in self.stages:
-            if stage.lower() in (candidate.name, f"stage-{candidate.index}"):
-                return candidate.index
-        return len(self.stages)
+        called = (candidate.index for candidate in self.stages if candidate.called(stage))
+        return next(called, len(self.stages))
 
     def images(self) -> list[str]:
         """The images that the build takes from outside: FROM, COPY --from and mounts, in order.
 
         Build arguments have their default values, as in a build without ``--build-arg``. ``scratch``,
-        earlier stages and names that stay unknown are left out.
+        earlier stages and names that stay unknown are left out, and so is what only those stages
+        name that the last one does not need: BuildKit does not build them.
         """
         arguments = self._global_arguments()
-        found: list[str] = []
-        stages: set[str] = set()
-        for stage in self.stages:
-            for image in (expand(stage.base, arguments), *_sources(stage)):
-                known = image.lower() in stages or image.isdigit() or image == "scratch"
-                if image and not known and "$" not in image and image not in found:
-                    found.append(image)
-            if stage.name:
-                stages.add(stage.name)
-        return found
+        needed = {len(self.stages) - 1}
+        found: list[list[str]] = []
+        for stage in reversed(self.stages):
+            if stage.index not in needed:
+                continue
+            names = (expand(stage.base, arguments), *_sources(stage))
+            earlier = {name: self._earlier(name, stage) for name in names}
+            needed.update(index for index in earlier.values() if index is not None)
+            found.append([name for name, index in earlier.items() if index is None])
+        outside = dict.fromkeys(name for names in reversed(found) for name in names)
+        return [name for name in outside if name not in ("", "scratch") and "$" not in name]
+
+    def _earlier(self, name: str, user: Stage) -> int | None:
+        """The index of the stage before ``user`` that a name means; the last of that name."""
+        if name.isdecimal() and int(name) < user.index and name != user.base:
+            return int(name)
+        before = (s.index for s in self.stages[: user.index] if s.name == name.lower())
+        return max(before, default=None)
 
     def _global_arguments(self) -> dict[str, str]:
         arguments: dict[str, str] = {}
@@ -103,13 +128,15 @@ class Dockerfile:
                 for word in instruction.value.split():
                     name, equals, value = word.partition("=")
                     if equals:
-                        arguments[name] = expand(value.strip("\"'"), arguments)
+                        value = expand(value.strip("\"'"), arguments)
+                        # Longer is no image's name, and doubling in each line would fill memory.
+                        arguments[name] = value[:LONGEST_ARGUMENT]
         return arguments
 
 
 def parse(text: str) -> Dockerfile:
     """Read a Dockerfile's text; CRLF line ends and a byte order mark are allowed."""
-    lines = text.removeprefix("\ufeff").splitlines()
+    lines = _lines(text)
     directives = _directives(lines)
     escape = directives.get("escape", "\\")
     instructions = []
@@ -124,43 +151,56 @@ def parse(text: str) -> Dockerfile:
     return Dockerfile(directives, tuple(instructions), _stages(instructions))
 
 
+def _lines(text: str) -> list[str]:
+    """The lines as BuildKit counts them: only a line feed ends one (``str.splitlines`` has more)."""
+    lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    return lines if lines[-1] else lines[:-1]
+
+
 def _directives(lines: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in lines:
         match = _DIRECTIVE.match(line.strip())
         if not match or match[1].lower() not in ("syntax", "escape", "check"):
             break
-        found[match[1].lower()] = match[2]
+        # What follows the value of a syntax line is for the frontend.
+        found[match[1].lower()] = match[2].split()[0]
     return found
 
 
 def _read(lines: list[str], start: int, escape: str) -> tuple[Instruction, int]:
     """One instruction from index ``start`` on, and the index of the line behind it."""
     joined, end = "", start
+    continued = re.compile(_CONTINUED.format(re.escape(escape)))
     for end in range(start, len(lines)):
         line = lines[end]
         if end > start and (not line.strip() or line.lstrip().startswith("#")):
             continue  # BuildKit skips comments and blank lines inside a continued instruction.
-        body = line.rstrip()
-        joined += body.removesuffix(escape)
-        if not body.endswith(escape):
+        joined += continued.sub("", line)
+        if not continued.search(line):
             break
-    keyword, _, value = joined.strip().partition(" ")
-    if "\t" in keyword:
-        keyword, _, value = joined.strip().partition("\t")
-    keyword, value = keyword.upper(), value.strip()
-    after = end + 1
-    if keyword in _WITH_HEREDOC:
-        for strip_tabs, _, terminator in _HEREDOC.findall(value):
-            body_lines, after = _heredoc(lines, after, terminator, bool(strip_tabs))
+    keyword, value = (*re.split(r"[ \t\v\f\r]+", joined.strip(), maxsplit=1), "")[:2]
+    keyword, after = keyword.upper(), end + 1
+    inner = value.split(maxsplit=1)[0].upper() if keyword == "ONBUILD" and value else keyword
+    if inner in _WITH_HEREDOC:
+        for strip_tabs, terminator in _terminators(value):
+            body_lines, after = _heredoc(lines, after, terminator, strip_tabs)
             value += "".join(f"\n{line}" for line in body_lines)
     return Instruction(keyword, value, start + 1, after), after
+
+
+def _terminators(value: str) -> list[tuple[bool, str]]:
+    """The here-documents that an instruction begins: whether tabs are stripped, and the last line."""
+    if _WORD.sub("", value).strip():
+        return []  # A quote without its end: BuildKit looks no further.
+    matches = filter(None, map(_HEREDOC.fullmatch, _WORD.findall(value)))
+    return [(bool(m[1]), _QUOTING.sub(lambda q: q[1] or "", m[2])) for m in matches]
 
 
 def _heredoc(
     lines: list[str], start: int, terminator: str, strip_tabs: bool
 ) -> tuple[list[str], int]:
-    body = []
+    body: list[str] = []
     for index in range(start, len(lines)):
         line = lines[index].lstrip("\t") if strip_tabs else lines[index]
         if line == terminator:
@@ -181,7 +221,8 @@ def _stages(instructions: list[Instruction]) -> tuple[Stage, ...]:
         words = [word for word in group[0].value.split() if not word.startswith("--")]
         named = len(words) == 3 and words[1].upper() == "AS"
         name = words[2].lower() if named else None
-        stages.append(Stage(index, name, words[0] if words else "", tuple(group)))
+        base = words[0].strip("\"'") if words else ""
+        stages.append(Stage(index, name, base, tuple(group)))
     return tuple(stages)
 
 
@@ -201,15 +242,24 @@ def _sources(stage: Stage) -> list[str]:
 
 
 def expand(text: str, arguments: dict[str, str]) -> str:
-    """Replace ``$NAME``, ``${NAME}``, ``${NAME:-word}`` and ``${NAME:+word}``; unknown names stay."""
+    """Replace ``$NAME``, ``${NAME}``, ``${NAME:-word}`` and ``${NAME:+word}``, innermost first.
+
+    A name that is not set is empty, as in BuildKit; those of the platform stay.
+    """
 
     def replace(match: re.Match[str]) -> str:
         braced, operator, word, plain = match.groups()
-        value = arguments.get(braced or plain)
-        if operator == "-":
-            return value or word
+        name = braced or plain
+        value = arguments.get(name, "")
         if operator == "+":
             return word if value else ""
-        return match[0] if value is None else value
+        if operator == "-" and not value:
+            return str(word)
+        return match[0] if _PLATFORM.fullmatch(name) and not value else value
 
-    return _VARIABLE.sub(replace, text)
+    before = None
+    for _ in range(MOST_NESTED):
+        before, text = text, _VARIABLE.sub(replace, text)
+        if text == before:
+            break
+    return text

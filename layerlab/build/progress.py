@@ -17,7 +17,7 @@ from typing import Any
 from layerlab.build.dockerfile import Dockerfile
 
 #: "[2/5] RUN x", "[builder  2/14] RUN x", "[linux/arm64 builder 2/4] RUN x"
-_STEP = re.compile(r"^\[(?:(\w+/[\w/]+) +)?(?:(\S+) +)?(\d+)/(\d+)\] (.*)$", re.DOTALL)
+_STEP = re.compile(r"^\[(?:(\w+/[\w/>.-]+) +)?(?:(\S+) +)?(\d+)/(\d+)\] (.*)$", re.DOTALL)
 _CONTEXT = re.compile(r"^transferring context:")
 LOG_LINES = 20
 _LOG_BYTES = 16_384
@@ -45,10 +45,13 @@ class Step:
     error: str | None = None
     #: The last lines that the step printed.
     log: tuple[str, ...] = ()
+    #: It began and never ended: the build was stopped, or the engine went away.
+    unfinished: bool = False
 
     @property
     def keyword(self) -> str:
-        return self.instruction.split(maxsplit=1)[0].upper() if self.instruction else ""
+        words = self.instruction.removeprefix("ONBUILD ").split(maxsplit=1)
+        return words[0].upper() if words else ""
 
     @property
     def is_base(self) -> bool:
@@ -66,7 +69,8 @@ class _Vertex:
     name: str = ""
     cached: bool = False
     error: str | None = None
-    intervals: dict[str, str | None] = field(default_factory=dict)
+    #: Start -> end, in seconds of the epoch; None while it is at work.
+    intervals: dict[float, float | None] = field(default_factory=dict)
     log: bytes = b""
 
 
@@ -91,7 +95,7 @@ class Progress:
     def close(self) -> None:
         """The stream has ended: take in what has no line end."""
         self.feed(b"\n")
-        self.plain += self._open
+        # An object that was cut off says nothing that a person could read.
         self._open = []
 
     def _line(self, line: str) -> Iterator[str]:
@@ -104,11 +108,11 @@ class Progress:
                 return
             text, self._open = "\n".join(self._open), []
             try:
-                status = json.loads(text)
-            except ValueError:
+                names = list(self._status(json.loads(text)))
+            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
                 self.plain += text.split("\n")
                 return
-            yield from self._status(status)
+            yield from names
         elif line.strip():
             self.plain.append(line)
 
@@ -118,8 +122,11 @@ class Progress:
             vertex.name = update.get("name") or vertex.name
             vertex.cached = vertex.cached or bool(update.get("cached"))
             vertex.error = update.get("error") or vertex.error
-            if started := update.get("started"):
-                vertex.intervals[started] = update.get("completed") or vertex.intervals.get(started)
+            if update.get("started"):
+                started = timestamp(update["started"])
+                ended = update.get("completed")
+                known = vertex.intervals.get(started)
+                vertex.intervals[started] = timestamp(ended) if ended else known
                 yield vertex.name
         for update in status.get("statuses") or ():
             # In buildx's stream the transfer's words are the status's id.
@@ -150,7 +157,8 @@ class Progress:
             key = (stage or "", int(position))
             spans.setdefault(key, []).extend(_spans(vertex))
             known = merged.get(key)
-            found = dockerfile.find(*key)
+            trigger = instruction.startswith("ONBUILD ")
+            found = None if trigger else dockerfile.find(*key, int(total))
             merged[key] = Step(
                 stage=key[0],
                 position=key[1],
@@ -163,6 +171,8 @@ class Progress:
                 offset_seconds=0.0,
                 error=vertex.error or (known.error if known else None),
                 log=_tail(vertex.log) or (known.log if known else ()),
+                unfinished=None in vertex.intervals.values()
+                or (known is not None and known.unfinished),
             )
         ordered = sorted(merged, key=lambda key: (dockerfile.stage_index(key[0]), key[1]))
         return tuple(
@@ -191,11 +201,7 @@ def timestamp(text: str) -> float:
 
 
 def _spans(vertex: _Vertex) -> list[tuple[float, float]]:
-    return [
-        (timestamp(started), timestamp(completed))
-        for started, completed in vertex.intervals.items()
-        if completed
-    ]
+    return [(started, ended) for started, ended in vertex.intervals.items() if ended is not None]
 
 
 def _union(spans: Iterable[tuple[float, float]]) -> float:

@@ -26,17 +26,31 @@ def private_engine() -> PrivateEngine:
 
 
 def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
-    """The engine to use, running and probed.
+    """The engine to use, running and probed: :func:`find`, or our own, started.
+
+    Raises:
+        LabError: what was named does not answer, or there is none and none can be started.
+    """
+    found = find(asked)
+    if found is not None:
+        return found
+    if lack := lacking():
+        raise LabError(f"no Docker engine answers at {DEFAULT_SOCKET}, and {lack}")
+    return probe(private_engine().start(progress))
+
+
+def find(asked: str | None) -> Endpoint | None:
+    """The engine that was asked for or that is there, probed; None leaves the private engine.
 
     ``asked`` is the value of ``--engine``: ``private``, an address (``unix://…``, ``tcp://…``,
     ``ssh://…``) or the name of a docker context. Without it the order is ``DOCKER_HOST``, the
     current docker context, the default socket, a private engine.
 
     Raises:
-        LabError: what was named does not answer, or there is none and none can be started.
+        LabError: what was named does not answer.
     """
     if asked == "private":
-        return probe(private_engine().start(progress))
+        return None
     client = usable_client()
     if asked:
         if "://" in asked:
@@ -45,11 +59,7 @@ def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     if endpoint := named(client, os.environ):
         return probe(endpoint)
     default = Endpoint(DEFAULT_SOCKET, "default socket", client) if client else None
-    if default and answers(default):
-        return probe(default)
-    if lack := lacking():
-        raise LabError(f"no Docker engine answers at {DEFAULT_SOCKET}, and {lack}")
-    return probe(private_engine().start(progress))
+    return probe(default) if default and answers(default) else None
 
 
 def usable_client() -> Client | None:

@@ -22,6 +22,7 @@ class Client:
         try:
             done = subprocess.run(
                 [self.docker, plugin, "version"],
+                check=False,
                 env={**os.environ, **self.environ},
                 capture_output=True,
                 text=True,

@@ -29,6 +29,7 @@ def run(
     try:
         done = subprocess.run(
             words,
+            check=False,
             cwd=cwd,
             env=environ,
             input=stdin if stdin is not None else "",

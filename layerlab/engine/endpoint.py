@@ -78,6 +78,12 @@ class Endpoint:
         """Where ports that the engine publishes on its loopback or on all addresses answer."""
         return urlsplit(self.host).hostname or "127.0.0.1" if self.remote else "127.0.0.1"
 
+    @property
+    def can(self) -> Capabilities:
+        """The capabilities of an endpoint that was probed."""
+        assert self.capabilities is not None
+        return self.capabilities
+
     def command(self, *words: str | Path) -> list[str]:
         """The words of a docker command; run it with :meth:`environ`."""
         return [self.client.docker, *map(str, words)]

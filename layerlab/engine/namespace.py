@@ -45,10 +45,15 @@ class Link:
 
 
 def free_network(taken: Iterable[str]) -> str:
-    """The first /30 of the pool that no route of the host overlaps."""
+    """The first /30 of the pool that no route of the host overlaps.
+
+    Half of the internet or more is a default route in disguise (VPNs set 0.0.0.0/1 and 128.0.0.0/1);
+    a /30 goes before it.
+    """
     routes = [ipaddress.ip_network(route, strict=False) for route in taken]
+    routes = [route for route in routes if route.version == 4 and route.prefixlen >= 8]
     for candidate in POOL.subnets(new_prefix=30):
-        if not any(candidate.overlaps(route) for route in routes if route.version == 4):
+        if not any(candidate.overlaps(route) for route in routes):
             return str(candidate)
     raise LabError(f"no free network is left in {POOL}: stop the private engines in use")
 

@@ -61,22 +61,26 @@ def this_distribution() -> Distribution | None:
     return Distribution(name, codename)
 
 
-def parse_archives(index_targets: str, codename: str) -> list[Archive]:
+def parse_archives(index_targets: str, distribution: Distribution) -> list[Archive]:
     """The host's archives of its own release, from ``apt-get indextargets`` output.
 
-    ``index_targets`` has lines of ``Repo-URI|Release|Component``. Third-party sources name other
-    releases, or the same one with components of their own; only suites of the release itself
-    (``bookworm``, ``bookworm-updates``, ``bookworm-security``) with component ``main`` are kept.
+    ``index_targets`` has lines of ``Repo-URI|Release|Component|Origin``; apt leaves ``$(ORIGIN)`` as
+    it is where it has not fetched an archive's lists. Third-party archives, which our keyring does not
+    vouch for, may have the release's name and ``main``, too (PPAs, packages.microsoft.com): they are
+    told by their origin, by suites of their own (``bookworm-pgdg``), and on Ubuntu by the lack of
+    ``universe``.
     """
-    suites: dict[str, list[str]] = {}
+    pockets = [distribution.codename + pocket for pocket in ("", "-updates", "-security")]
+    components: dict[tuple[str, str], set[str]] = {}
     for line in index_targets.splitlines():
-        uri, _, rest = line.partition("|")
-        release, _, component = rest.partition("|")
-        own = release == codename or release.startswith(f"{codename}-")
-        if uri and own and component == "main":
-            known = suites.setdefault(uri, [])
-            if release not in known:
-                known.append(release)
+        uri, release, component, origin = (*line.split("|"), "", "", "", "")[:4]
+        own = origin.startswith("$(") or origin.lower() in ("", distribution.name)
+        if uri and own and release in pockets:
+            components.setdefault((uri, release), set()).add(component)
+    suites: dict[str, list[str]] = {}
+    for (uri, release), found in components.items():
+        if found.issuperset(distribution.components):
+            suites.setdefault(uri, []).append(release)
     return [Archive(uri, tuple(names)) for uri, names in suites.items()]
 
 
@@ -86,23 +90,30 @@ def host_archives(distribution: Distribution) -> list[Archive]:
     Raises:
         LabError: the host's apt names no archive of its own release.
     """
-    listing = run(
-        [
-            "apt-get",
-            "indextargets",
-            "--format",
-            "$(REPO_URI)|$(RELEASE)|$(COMPONENT)",
-            "Created-By: Packages",
-        ],
-        doing="reading the host's package sources",
-    )
-    archives = parse_archives(listing, distribution.codename)
+    # A fresh machine's apt has fetched no lists; it then names its sources only on this wish, and
+    # with it never their origin.
+    listing = _index_targets() or _index_targets("-o", "APT::Get::IndexTargets::ReleaseInfo=false")
+    archives = parse_archives(listing, distribution)
     if not any(distribution.codename in archive.suites for archive in archives):
         raise LabError(
             f"this machine's apt names no package source for {distribution.name} "
             f"{distribution.codename}: add one to /etc/apt/sources.list.d, or install Docker Engine"
         )
     return sorted(archives, key=lambda archive: distribution.codename not in archive.suites)
+
+
+def _index_targets(*options: str) -> str:
+    return run(
+        [
+            "apt-get",
+            *options,
+            "indextargets",
+            "--format",
+            "$(REPO_URI)|$(RELEASE)|$(COMPONENT)|$(ORIGIN)",
+            "Created-By: Packages",
+        ],
+        doing="reading the host's package sources",
+    )
 
 
 class Apt:

@@ -1,0 +1,5 @@
+"""``python -m layerlab`` is the command ``layerlab``."""
+
+from layerlab.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""A private copy of the build context, and the edits that are made to it."""
+
+import os
+import shutil
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from layerlab.errors import LabError
+
+#: What running the app or its tests leaves in its folder; no part of the source.
+_LITTER = ("__pycache__", "*.pyc", ".pytest_cache", ".mypy_cache", ".ruff_cache")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What is changed in the context before a rebuild."""
+
+    scenario: str
+    #: The file that gets a new last line, a comment; None changes nothing.
+    path: str | None
+
+
+#: The rebuilds of the layer-cache lab, in the order in which they follow a cold build. Each comes on
+#: top of the one before, so that it alone differs from what the engine has in its cache.
+EDITS = (
+    Edit("no-change", None),
+    Edit("source-edit", "main.py"),
+    Edit("requirements-edit", "requirements.txt"),
+    Edit("unrelated-edit", "README.md"),
+)
+
+
+@dataclass(frozen=True)
+class Context:
+    """A copy of a build context, which may be edited."""
+
+    folder: Path
+
+    def apply(self, edit: Edit, nonce: str) -> None:
+        """Make an edit; ``nonce`` must be unique to variant and round.
+
+        Two variants with the same first instructions share BuildKit's cache: without the nonce
+        the second one's rebuild would be a hit that the first one made.
+        """
+        if edit.path is None:
+            return
+        path = self.folder / edit.path
+        if not path.is_file():
+            raise LabError(f"the edit `{edit.scenario}` needs {edit.path} in the build context")
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            # What the link points at is no copy, and nobody's files but ours are edited.
+            raise LabError(
+                f"the edit `{edit.scenario}` needs {edit.path} as a file of the build context, and "
+                f"it is a link to {path.resolve()}: replace it by the file"
+            )
+        path.chmod(path.stat().st_mode | stat.S_IWUSR)
+        before = path.stat().st_mtime_ns
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f"\n# layerlab {edit.scenario} {nonce}\n")
+        if path.stat().st_mtime_ns == before:
+            # BuildKit takes a file with the same size and time for unchanged
+            # (moby/buildkit#4950); a coarse clock must not make it so.
+            os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
+
+
+def copy_context(source: Path, folder: Path, nonce: str) -> Context:
+    """Copy ``source`` to ``folder`` and give every file that will be edited the nonce.
+
+    Raises:
+        LabError: the context is missing or can't be copied.
+    """
+    if not source.is_dir():
+        raise LabError(f"the build context {source} is not a folder")
+    try:
+        shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns(*_LITTER))
+    except (OSError, shutil.Error) as error:
+        raise LabError(f"the build context {source} could not be copied: {error}") from error
+    context = Context(folder)
+    for edit in EDITS:
+        context.apply(edit, nonce)
+    return context

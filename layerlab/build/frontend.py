@@ -1,0 +1,50 @@
+"""The frontend that a ``# syntax=`` line asks for: an image that BuildKit fetches to read the Dockerfile."""
+
+import re
+import shutil
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from layerlab.build.buildx import Request, build
+from layerlab.build.dockerfile import parse
+from layerlab.build.variant import Variant
+from layerlab.engine.endpoint import Endpoint
+from layerlab.errors import LabError
+
+_SYNTAX = re.compile(r"^(\ufeff?)\s*#\s*syntax\s*=.*$", re.IGNORECASE | re.MULTILINE)
+#: Docker's own frontend; every engine has one of its releases built in.
+_OFFICIAL = re.compile(r"^(?:docker\.io/)?docker/dockerfile(?::[\w.-]+)?(?:@\S+)?$")
+
+
+def fetched(endpoint: Endpoint, syntax: str, scratch: Path) -> bool:
+    """Whether the engine can get a frontend; it has it from then on."""
+    with TemporaryDirectory(dir=scratch) as name:
+        folder = Path(name)
+        text = f"# syntax={syntax}\nFROM scratch\nLABEL layerlab=frontend\n"
+        (folder / "Dockerfile").write_text(text)
+        request = Request(
+            folder / "Dockerfile", folder, parse(text), tag="", time_limit_seconds=120
+        )
+        return build(endpoint, request).failure is None
+
+
+def built_in(variant: Variant, scratch: Path) -> Path:
+    """A copy of a variant's Dockerfile that the engine's own frontend reads, line for line.
+
+    Raises:
+        LabError: the frontend is not Docker's own, so the built-in one can't stand for it.
+    """
+    syntax = variant.dockerfile.syntax or ""
+    if not _OFFICIAL.match(syntax):
+        raise LabError(
+            f"{variant.path}:1: the frontend {syntax} can't be fetched, and the engine's own can't "
+            "stand for it: remove the line, or make its registry reachable"
+        )
+    folder = scratch / "dockerfiles" / variant.digest[:12]
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / variant.path.name
+    text = variant.path.read_bytes().decode("utf-8-sig")
+    copy.write_bytes(_SYNTAX.sub("# (the syntax line that stood here)", text, count=1).encode())
+    if variant.ignore_file.is_file():
+        shutil.copy(variant.ignore_file, folder)
+    return copy

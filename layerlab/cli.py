@@ -1,0 +1,125 @@
+"""The command-line face."""
+
+import argparse
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from layerlab.engine import doctor
+from layerlab.engine.choice import private_engine
+from layerlab.errors import LabError
+from layerlab.plugin import BAD_INPUT
+
+USAGE = """\
+usage: ./lab COMMAND [...]
+
+  run [pytest arguments]     run the experiments (all, or -k cache, --variant my.Dockerfile, …)
+  test [pytest arguments]    lint, type-check and run layerlab's own tests
+  engine start|stop|status|env|remove
+                             our own private engine; eval "$(./lab engine env)" uses it in a shell
+  doctor [--engine ENGINE]   what layerlab found on this machine, and what to do about it
+
+`./lab run --help` lists the options of run (those of layerlab are in the group "layerlab").
+"""
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 an expectation failed, 2 bad input."""
+    sys.exit(dispatch(sys.argv[1:]))
+
+
+def dispatch(words: list[str]) -> int:
+    """Run one command; returns the exit code."""
+    command, rest = (words[0], words[1:]) if words else ("help", [])
+    try:
+        if command == "run":
+            return experiments(rest)
+        if command == "test":
+            return tests(rest)
+        if command == "engine":
+            return engine(rest)
+        if command == "doctor":
+            return show_doctor(rest)
+    except LabError as error:
+        print(f"layerlab: {error}", file=sys.stderr)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("layerlab: interrupted", file=sys.stderr)
+        return 130
+    asked_for_help = command in ("help", "-h", "--help")
+    if not asked_for_help:
+        print(f"layerlab: there is no command `{command}`", file=sys.stderr)
+    print(USAGE, file=sys.stdout if asked_for_help else sys.stderr, end="")
+    return 0 if asked_for_help else BAD_INPUT
+
+
+def experiments(words: list[str]) -> int:
+    """Run the experiments of the project in the current folder."""
+    project = Path.cwd()
+    if not (project / "experiments").is_dir():
+        raise LabError(f"{project} has no folder experiments/: go to layerlab's own folder")
+    # A polite kill cleans up like Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    return _code(pytest.main([*words, *_folder(words, "experiments")]))
+
+
+def tests(words: list[str]) -> int:
+    """Run the linter, the formatter, the type checker and the tests; the first failure ends it."""
+    for check in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
+        done = subprocess.run([sys.executable, "-m", *check], check=False)
+        if done.returncode:
+            print(f"layerlab: `{shlex.join(check)}` failed", file=sys.stderr)
+            return 1
+    return _code(pytest.main([*words, *_folder(words, "tests")]))
+
+
+def _folder(words: list[str], folder: str) -> list[str]:
+    """The default folder, unless the user named files."""
+    named = [
+        word for word in words if not word.startswith("-") and Path(word.split("::")[0]).exists()
+    ]
+    # The value of an option may be a file too: `--variant my.Dockerfile`.
+    named = [word for word in named if word.split("::")[0].endswith(".py") or Path(word).is_dir()]
+    return [] if named else [folder]
+
+
+def _code(status: int | pytest.ExitCode) -> int:
+    # pytest has codes of its own for a wrong command line (4) and for no test (5).
+    return BAD_INPUT if int(status) in (4, 5) else int(status)
+
+
+def engine(words: list[str]) -> int:
+    """Start, stop, show or remove the private engine."""
+    parser = argparse.ArgumentParser(prog="./lab engine", description="our own private engine")
+    parser.add_argument("action", choices=["start", "stop", "status", "env", "remove"])
+    action = parser.parse_args(words).action
+    own = private_engine()
+    if action in ("start", "env"):
+        endpoint = own.start(lambda message: print(message, file=sys.stderr))
+        if action == "env":
+            print(doctor.shell_environment(own))
+        else:
+            print(f"the private engine runs at {endpoint.host}")
+    elif action == "status":
+        running = own.process() is not None and own.answers()
+        print(f"the private engine {'runs' if running else 'does not run'} ({own.folder})")
+    elif action == "stop":
+        own.stop()
+        print("the private engine is stopped; its images and its build cache stay")
+    else:
+        own.remove()
+        print(f"the private engine is removed, with all in {own.folder}")
+    return 0
+
+
+def show_doctor(words: list[str]) -> int:
+    """Print what was found, and what to do about it."""
+    parser = argparse.ArgumentParser(prog="./lab doctor")
+    parser.add_argument("--engine", help="the engine to look at, as for `run`")
+    findings = doctor.examine(parser.parse_args(words).engine, Path.cwd())
+    print("\n".join(doctor.lines(findings)))
+    return 0 if all(finding.advice is None for finding in findings) else 1

@@ -1,0 +1,1 @@
+"""Comparing: the order of runs, and what the samples say."""

@@ -1,0 +1,180 @@
+"""What a run leaves on the engine and on this machine, and its removal.
+
+Everything that a run makes carries the run's label. A run holds a lock on a folder of its own for as
+long as it lives, so the next run can tell what a killed one left; what another living run made,
+or another user or machine, is never touched.
+"""
+
+import fcntl
+import hashlib
+import logging
+import secrets
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from layerlab.engine.endpoint import Endpoint
+from layerlab.folders import cache_folder
+
+RUN_LABEL = "dev.layerlab.run"
+HOME_LABEL = "dev.layerlab.home"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of layerlab: its id, and its folder for contexts and other temporary files."""
+
+    id: str
+    folder: Path
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of everything that this run makes on an engine."""
+        return {RUN_LABEL: self.id, HOME_LABEL: home()}
+
+
+def home() -> str:
+    """Names this user's layerlab on this machine: whose runs we can know to be dead."""
+    place = f"{socket.gethostname()}:{cache_folder()}"
+    return hashlib.sha256(place.encode()).hexdigest()[:12]
+
+
+@contextmanager
+def running() -> Iterator[Run]:
+    """A new run; its folder is gone when it ends."""
+    identity = f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
+    folder = cache_folder() / "runs" / identity
+    with _births():
+        folder.mkdir()
+        lock = _locked(folder)
+    assert lock is not None  # nobody else knows this name
+    try:
+        yield Run(identity, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        lock.close()
+
+
+@contextmanager
+def _births() -> Iterator[None]:
+    """Keeps a folder that is just being made from being taken for a dead run's."""
+    runs = cache_folder() / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    with (runs / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _locked(folder: Path) -> IO[str] | None:
+    """The lock of a run's folder, or None while its run lives."""
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def alive() -> set[str]:
+    """The ids of the runs that live now."""
+    found = set()
+    with _births():
+        for folder in _folders():
+            lock = _locked(folder)
+            if lock is None:
+                found.add(folder.name)
+            else:
+                lock.close()
+    return found
+
+
+def _folders() -> list[Path]:
+    return [folder for folder in (cache_folder() / "runs").glob("*") if folder.is_dir()]
+
+
+def remove_dead(endpoint: Endpoint) -> list[str]:
+    """Remove what killed runs left, on the engine and here; returns what was removed."""
+    living = alive()
+    removed = []
+    for folder in _folders():
+        if folder.name not in living:
+            shutil.rmtree(folder, ignore_errors=True)
+            removed.append(f"folder {folder.name}")
+    return removed + _remove(endpoint, lambda run: run not in living)
+
+
+def remove_run(endpoint: Endpoint, run: Run) -> list[str]:
+    """Remove all that a run made on the engine; returns what was removed."""
+    return _remove(endpoint, lambda identity: identity == run.id)
+
+
+def remaining(endpoint: Endpoint) -> list[str]:
+    """What carries this user's label on the engine now, dead or alive, for people."""
+    found: list[str] = []
+    client = endpoint.connect()
+    try:
+        for kind, thing, _ in _ours(client):
+            found.append(f"{kind} {_name(thing)}")
+    finally:
+        client.close()
+    return found
+
+
+def _remove(endpoint: Endpoint, wanted: Any) -> list[str]:
+    removed = []
+    client = endpoint.connect()
+    try:
+        for kind, thing, run in _ours(client):
+            if not wanted(run):
+                continue
+            try:
+                _remove_one(client, kind, thing)
+                removed.append(f"{kind} {_name(thing)}")
+            except docker.errors.NotFound:
+                continue  # Another clean-up was faster.
+            except (docker.errors.APIError, requests.exceptions.RequestException) as error:
+                _log.warning("could not remove %s %s: %s", kind, _name(thing), error)
+    finally:
+        client.close()
+    return removed
+
+
+def _ours(client: docker.DockerClient) -> Iterator[tuple[str, Any, str]]:
+    """Everything with our label: kind, thing, run id. Containers first: they hold the others."""
+    mine: dict[str, str | list[str] | bool] = {"label": f"{HOME_LABEL}={home()}"}
+    for container in client.containers.list(all=True, filters=mine, ignore_removed=True):
+        yield "container", container, container.labels.get(RUN_LABEL, "")
+    for network in client.networks.list(filters=mine):
+        yield "network", network, (network.attrs.get("Labels") or {}).get(RUN_LABEL, "")
+    for volume in client.volumes.list(filters=mine):
+        yield "volume", volume, (volume.attrs.get("Labels") or {}).get(RUN_LABEL, "")
+    for image in client.images.list(filters=mine):
+        yield "image", image, image.labels.get(RUN_LABEL, "")
+
+
+def _remove_one(client: docker.DockerClient, kind: str, thing: Any) -> None:
+    if kind == "container":
+        thing.remove(force=True, v=True)
+    elif kind == "image":
+        for tag in thing.tags:
+            client.images.remove(tag, force=True)
+        if not thing.tags:
+            client.images.remove(thing.id, force=True)
+    else:
+        thing.remove()
+
+
+def _name(thing: Any) -> str:
+    tags = getattr(thing, "tags", None)
+    return str(tags[0] if tags else getattr(thing, "name", None) or thing.short_id)

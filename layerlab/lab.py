@@ -1,0 +1,255 @@
+"""The lab: the one object that experiments hold."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from layerlab.build import cachemiss, frontend
+from layerlab.build.buildx import Build, Request, build
+from layerlab.build.context import EDITS, Context, Edit, copy_context
+from layerlab.build.variant import Variant
+from layerlab.compare.rounds import interleaved
+from layerlab.engine import bases, leftovers
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.leftovers import Run
+from layerlab.errors import LabError
+from layerlab.folders import record_folder
+from layerlab.record.store import Sample, Store
+from layerlab.show.live import Screen
+
+COLD = "cold"
+SCENARIOS = (COLD, *(edit.scenario for edit in EDITS))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user chose for a run."""
+
+    project: Path
+    rounds: int = 2
+    standins: bool = False
+    build_limit_seconds: float = 900
+
+
+@dataclass
+class Rebuilds:
+    """What the layer-cache lab measured."""
+
+    #: variant -> scenario -> the rounds' builds that are valid
+    builds: dict[str, dict[str, list[Build]]] = field(default_factory=dict)
+    #: variant -> why it was not measured to the end
+    problems: dict[str, LabError] = field(default_factory=dict)
+
+    def rounds(self, variant: Variant, scenario: str) -> list[Build]:
+        """A scenario's builds.
+
+        Raises:
+            LabError: the variant's build failed, or a measurement was invalid.
+        """
+        if problem := self.problems.get(variant.name):
+            raise problem
+        return self.builds[variant.name][scenario]
+
+
+class Lab:
+    """An engine, a run on it, and where its samples go."""
+
+    def __init__(
+        self, endpoint: Endpoint, run: Run, store: Store, screen: Screen, settings: Settings
+    ) -> None:
+        self.endpoint = endpoint
+        self.run = run
+        self.store = store
+        self.screen = screen
+        self.settings = settings
+        self.bases: list[bases.Base] = []
+        #: Dockerfiles to build in place of a variant's own, by variant.
+        self._readable: dict[str, Path] = {}
+        #: What a reader of the tables must know.
+        self.notes: list[str] = []
+        #: Results by experiment, for the tables at the end.
+        self.rebuilt: Rebuilds | None = None
+
+    def prepare(self, variants: Sequence[Variant]) -> None:
+        """Have every base image present before anything is timed.
+
+        Raises:
+            LabError: a base does not exist or can't be had (with the line that names it).
+        """
+        wanted = {image: None for variant in variants for image in variant.dockerfile.images()}
+        self.bases = bases.ensure(
+            self.endpoint, list(wanted), standins=self.settings.standins, progress=self.screen.say
+        )
+        self._have_frontends(variants)
+        self.store.begin_run(
+            self.run.id,
+            {"host": self.endpoint.host, **asdict(self.endpoint.can)},
+            [asdict(base) for base in self.bases],
+        )
+
+    def _have_frontends(self, variants: Sequence[Variant]) -> None:
+        answers: dict[str, bool] = {}
+        for variant in variants:
+            syntax = variant.dockerfile.syntax
+            if syntax is None:
+                continue
+            if syntax not in answers:
+                self.screen.say(f"fetching the frontend {syntax}")
+                answers[syntax] = frontend.fetched(self.endpoint, syntax, self.run.folder)
+            if not answers[syntax]:
+                self._readable[variant.name] = frontend.built_in(variant, self.run.folder)
+                self.notes.append(
+                    f"{variant.path.name}: its frontend {syntax} can't be fetched; "
+                    "the engine's own read it instead."
+                )
+
+    def context(self, variant: Variant, nonce: str) -> Context:
+        """A private copy of the app for a variant, told from all others by the nonce."""
+        folder = self.run.folder / "contexts" / nonce
+        return copy_context(self.settings.project / "app", folder, nonce)
+
+    def build(self, variant: Variant, context: Context, what: str, *, cold: bool = False) -> Build:
+        """Build a variant from a context and measure it.
+
+        Raises:
+            LabError: the build failed.
+        """
+        request = Request(
+            dockerfile=self._readable.get(variant.name, variant.path),
+            context=context.folder,
+            parsed=variant.dockerfile,
+            tag=f"layerlab/{slug(variant.name)}:{self.run.id}",
+            labels=self.run.labels,
+            no_cache=cold,
+            build_contexts=bases.build_contexts(self.bases),
+            time_limit_seconds=self.settings.build_limit_seconds,
+        )
+        title = f"{what}: {variant.name}"
+        self.screen.doing(title)
+        built = build(self.endpoint, request, lambda step: self.screen.doing(title, step))
+        self.screen.done()
+        if built.failure:
+            raise LabError(built.failure.sentence)
+        return built
+
+    def rebuilds(self, variants: Sequence[Variant]) -> Rebuilds:
+        """Measure a cold build and each rebuild of each variant, round by round.
+
+        Within a round the variants take turns at every scenario. A variant whose build fails is left
+        out from there on; the others go on.
+        """
+        result = Rebuilds({v.name: {s: [] for s in SCENARIOS} for v in variants})
+        total = len(variants) * len(SCENARIOS) * self.settings.rounds
+        with self.screen.work("layer cache", total):
+            for number, order in interleaved(variants, self.settings.rounds):
+                contexts: dict[str, Context] = {}
+                for edit in (None, *EDITS):
+                    for position, variant in enumerate(order, 1):
+                        if variant.name in result.problems:
+                            continue
+                        try:
+                            built = self._rebuild(variant, edit, number, position, contexts)
+                        except LabError as problem:
+                            result.problems[variant.name] = problem
+                        else:
+                            result.builds[variant.name][scenario_of(edit)].append(built)
+                for context in contexts.values():
+                    shutil.rmtree(context.folder)
+        self.rebuilt = result
+        return result
+
+    def _rebuild(
+        self,
+        variant: Variant,
+        edit: Edit | None,
+        number: int,
+        position: int,
+        contexts: dict[str, Context],
+    ) -> Build:
+        nonce = f"{self.run.id}-{slug(variant.name)}-{variant.digest[:8]}-{number}"
+        if edit is None:
+            contexts[variant.name] = self.context(variant, nonce)
+        else:
+            contexts[variant.name].apply(edit, nonce)
+        scenario = scenario_of(edit)
+        what = f"{scenario}, round {number}/{self.settings.rounds}"
+        built = self.build(variant, contexts[variant.name], what, cold=edit is None)
+        invalid = None
+        if edit is None:
+            invalid = cachemiss.invalid_cold(built)
+        elif edit.path is None:
+            invalid = cachemiss.invalid_no_change(built)
+        for sample in build_samples(variant, scenario, number, position, built, invalid):
+            self.store.add(self.run.id, sample, built.steps if sample.metric == "wall" else ())
+        if invalid:
+            raise LabError(
+                f"{variant.path.name}: the measurement is void: {invalid}; is another program using "
+                "or pruning this engine's build cache?"
+            )
+        return built
+
+
+def build_samples(
+    variant: Variant, scenario: str, number: int, position: int, built: Build, invalid: str | None
+) -> list[Sample]:
+    """A build's values, as the store keeps them; the first is the one that its steps belong to."""
+    values = (
+        ("wall", built.wall_seconds, "s"),
+        ("engine", built.engine_seconds, "s"),
+        ("context", built.context_bytes, "bytes"),
+        ("reused", built.reused, "steps"),
+    )
+    return [
+        Sample(
+            experiment="layer-cache",
+            variant=variant.name,
+            digest=variant.digest,
+            scenario=scenario,
+            round=number,
+            position=position,
+            metric=metric,
+            value=value,
+            unit=unit,
+            invalid=invalid,
+        )
+        for metric, value, unit in values
+    ]
+
+
+def scenario_of(edit: Edit | None) -> str:
+    """The name of the scenario that an edit makes; None is the cold build."""
+    return edit.scenario if edit else COLD
+
+
+def slug(name: str) -> str:
+    """A variant's name as a part of an image's name (lower case, digits, dashes)."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
+    return "-".join(filter(None, kept.split("-"))) or "variant"
+
+
+@contextmanager
+def opened(
+    endpoint: Endpoint, screen: Screen, settings: Settings, variants: Sequence[Variant]
+) -> Iterator[Lab]:
+    """A lab on an engine, ready to build ``variants``.
+
+    Removes what dead runs left before it begins, and all that this run made when it ends.
+    """
+    removed = leftovers.remove_dead(endpoint)
+    if removed:
+        screen.say(f"removed what an earlier run left: {', '.join(removed)}")
+    folder = record_folder(settings.project)
+    with leftovers.running() as run, Store(folder / "store.sqlite") as store:
+        lab = Lab(endpoint, run, store, screen, settings)
+        try:
+            lab.prepare(variants)
+            yield lab
+            store.end_run(run.id)
+        finally:
+            try:
+                leftovers.remove_run(endpoint, run)
+            except LabError as error:
+                # The engine is gone; what the run left there goes when the next run starts.
+                screen.say(f"nothing could be removed from the engine: {error}")

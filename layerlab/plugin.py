@@ -1,0 +1,213 @@
+"""The pytest face: options, fixtures, parametrisation and summary."""
+
+import os
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from layerlab import lab as laboratory
+from layerlab import summary
+from layerlab.build.variant import Variant, load, select
+from layerlab.engine.choice import choose
+from layerlab.engine.endpoint import Endpoint
+from layerlab.errors import LabError
+from layerlab.lab import Lab
+from layerlab.show.live import Screen
+from layerlab.show.tables import plain
+
+BAD_INPUT = 2
+NEEDS_ENGINE = ("lab", "endpoint")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("layerlab", "layerlab: experiments on a real Docker engine")
+    group.addoption(
+        "--engine",
+        metavar="ENGINE",
+        help="`private`, an address (unix://, tcp://, ssh://) or a docker context; "
+        "default: DOCKER_HOST, the current context, the default socket, a private engine",
+    )
+    group.addoption(
+        "--variant",
+        action="append",
+        default=[],
+        metavar="NAME|PATH",
+        help="measure only this variant: a name, or the path of any Dockerfile; repeatable",
+    )
+    group.addoption("--rounds", type=int, default=2, metavar="N", help="rounds (default: 2)")
+    group.addoption(
+        "--steps", action="store_true", help="show the steps of every build of each variant too"
+    )
+    group.addoption(
+        "--standins",
+        action="store_true",
+        help="where no registry answers, build base images from Debian packages on your engine too",
+    )
+    group.addoption(
+        "--build-limit", type=float, default=900, metavar="S", help="seconds that a build may take"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("rounds") < 1:
+        raise bad_input(LabError(f"--rounds {config.getoption('rounds')}: give 1 or more"))
+    if config.getoption("build_limit") <= 0:
+        raise bad_input(LabError("--build-limit: give more than 0 seconds"))
+    config.pluginmanager.register(Session(config), "layerlab-session")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main() -> Generator[None, Any, Any]:
+    try:
+        return (yield)
+    except pytest.UsageError as error:
+        if not isinstance(error.__cause__, LabError):
+            raise
+        print(f"layerlab: {error}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def bad_input(cause: LabError) -> pytest.UsageError:
+    """What ends a session for good; pytest lets it pass through with its clean-up done."""
+    error = pytest.UsageError(plain(str(cause)))
+    error.__cause__ = cause
+    return error
+
+
+class Session:
+    """What one pytest session holds: the variants, the engine, the lab."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.stack = ExitStack()
+        # Captured before pytest redirects it during tests, so that progress is seen.
+        terminal = open(os.dup(2), "w", encoding="utf-8")  # noqa: PTH123, SIM115
+        self.screen = Screen(self.stack.enter_context(terminal))
+        self._variants: list[Variant] | None = None
+        self._broken: LabError | None = None
+        self.endpoint: Endpoint | None = None
+        self.lab: Lab | None = None
+        self.bad_input = False
+
+    @property
+    def project(self) -> Path:
+        return self.config.rootpath
+
+    def variants(self) -> list[Variant]:
+        """The variants that were asked for; none when one of them is broken."""
+        if self._variants is None:
+            try:
+                asked = self.config.getoption("variant")
+                self._variants = [load(p) for p in select(self.project / "dockerfiles", asked)]
+            except LabError as error:
+                self._variants, self._broken = [], error
+        return self._variants
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "variant" in metafunc.fixturenames:
+            variants = self.variants()
+            metafunc.parametrize(
+                "variant", variants, ids=[v.name for v in variants], scope="session"
+            )
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        if self._broken:
+            raise bad_input(self._broken)
+        used = [item for item in session.items if set(NEEDS_ENGINE) & set(_fixtures(item))]
+        if not used or self.config.getoption("collectonly"):
+            return
+        try:
+            self.endpoint = choose(self.config.getoption("engine"), self.screen.say)
+            if any("lab" in _fixtures(item) for item in used):
+                self._open_lab(self.endpoint, _selected(session.items))
+        except LabError as error:
+            raise bad_input(error) from error
+
+    def _open_lab(self, endpoint: Endpoint, variants: list[Variant]) -> None:
+        settings = laboratory.Settings(
+            project=self.project,
+            rounds=self.config.getoption("rounds"),
+            standins=self.config.getoption("standins"),
+            build_limit_seconds=self.config.getoption("build_limit"),
+        )
+        self.lab = self.stack.enter_context(
+            laboratory.opened(endpoint, self.screen, settings, variants)
+        )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        report = yield
+        if call.excinfo and isinstance(call.excinfo.value, LabError):
+            # The user's mistake, in one sentence: our own frames would only hide it.
+            report.longrepr = plain(str(call.excinfo.value))
+            self.bad_input = True
+        return report
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.bad_input and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+            session.exitstatus = BAD_INPUT
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self.lab is None:
+            return
+        width = shutil.get_terminal_size().columns
+        steps = self.config.getoption("steps")
+        for title, lines in summary.sections(self.lab, steps=steps, width=width):
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)
+        summary.write_markdown(self.lab)
+
+    def pytest_unconfigure(self) -> None:
+        self.stack.close()
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return list(getattr(item, "fixturenames", ()))
+
+
+def _selected(items: list[pytest.Item]) -> list[Variant]:
+    """The variants of the tests that will run, each once, in their order."""
+    found: dict[str, Variant] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        variant = callspec.params.get("variant") if callspec else None
+        if isinstance(variant, Variant):
+            found[variant.name] = variant
+    return list(found.values())
+
+
+def _session(request: pytest.FixtureRequest) -> Session:
+    session = request.config.pluginmanager.get_plugin("layerlab-session")
+    assert isinstance(session, Session)
+    return session
+
+
+@pytest.fixture(scope="session")
+def endpoint(request: pytest.FixtureRequest) -> Endpoint:
+    """The engine that this session uses, running and probed."""
+    found = _session(request).endpoint
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def selected_variants(request: pytest.FixtureRequest) -> list[Variant]:
+    """The variants of the tests that run: what is measured together."""
+    return _selected(request.session.items)
+
+
+@pytest.fixture(scope="session")
+def lab(request: pytest.FixtureRequest) -> Lab:
+    """The lab: an engine with its base images, a run, and a store for its samples."""
+    found = _session(request).lab
+    assert found is not None
+    return found

@@ -1,0 +1,1 @@
+"""The record: what was measured, kept as soon as it is measured."""

@@ -1,0 +1,81 @@
+"""What the engine tests share: a build on a small base, and a look at what is left behind."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from layerlab.build.buildx import Build, Request, build
+from layerlab.build.dockerfile import parse
+from layerlab.engine import bases, leftovers
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.leftovers import Run
+
+PROJECT = Path(__file__).parent.parent
+SLIM = "python:3.11-slim"
+
+
+@pytest.fixture(scope="session")
+def slim(endpoint: Endpoint) -> str:
+    """The slim base, present on the engine; what a Dockerfile's FROM must say."""
+    (base,) = bases.ensure(endpoint, [SLIM], standins=False, progress=lambda _: None)
+    return base.reference
+
+
+@pytest.fixture
+def run(endpoint: Endpoint) -> Iterator[Run]:
+    """A run whose images are removed."""
+    with leftovers.running() as this:
+        yield this
+        leftovers.remove_run(endpoint, this)
+
+
+@pytest.fixture
+def build_text(endpoint: Endpoint, slim: str, run: Run, tmp_path: Path) -> Callable[..., Build]:
+    """Builds a Dockerfile's text (SLIM stands for the base) with a context of a few files."""
+
+    def build_it(
+        text: str, *, files: dict[str, str] | None = None, cold: bool = True, limit: float = 120
+    ) -> Build:
+        context = tmp_path / "context"
+        context.mkdir(exist_ok=True)
+        for name, content in (files or {}).items():
+            (context / name).write_text(content)
+        dockerfile = tmp_path / "student.Dockerfile"
+        source = textwrap.dedent(text).lstrip("\n").replace("SLIM", slim)
+        dockerfile.write_text(source)
+        request = Request(
+            dockerfile=dockerfile,
+            context=context,
+            parsed=parse(source),
+            tag=f"layerlab/test:{run.id}",
+            labels=run.labels,
+            no_cache=cold,
+            time_limit_seconds=limit,
+        )
+        return build(endpoint, request)
+
+    return build_it
+
+
+@pytest.fixture
+def lab_run(endpoint: Endpoint) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs ``layerlab run`` on this session's engine, as a user does."""
+
+    def run_it(*words: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
+        environ = {**os.environ, **endpoint.environ(), "COLUMNS": "100", **settings}
+        return subprocess.run(
+            [sys.executable, "-m", "layerlab", "run", *map(str, words)],
+            cwd=PROJECT,
+            env=environ,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    return run_it

@@ -1,0 +1,2 @@
+FROM t1
+RUN --mount=type=wrong true

@@ -1,0 +1,2 @@
+FROM t1
+COPY --from=nostage /a /b

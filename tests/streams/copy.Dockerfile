@@ -1,0 +1,2 @@
+FROM t1
+COPY main.py missing.txt /app/

@@ -1,0 +1,6 @@
+FROM t1
+RUN <<EOF
+set -e
+echo inside
+false
+EOF

@@ -1,0 +1,2 @@
+FROM nosuchimage:9
+RUN true

@@ -1,0 +1,3 @@
+FROM t1
+WORKDIR /app
+RUNN pip install x

@@ -1,0 +1,2 @@
+FROM t1
+RUN echo connection refused; exit 7
