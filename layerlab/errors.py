@@ -7,3 +7,7 @@ class LabError(Exception):
     The text says what was tried, what the engine said (its last lines) and what to do next.
     The faces print it and end with exit code 2.
     """
+
+
+class Unmet(AssertionError):
+    """A variant did not do what was expected of it: shown to its author without our frames."""

@@ -1,9 +1,10 @@
 """The lab: the one object that experiments hold."""
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from layerlab.build import cachemiss, frontend
@@ -33,14 +34,14 @@ class Settings:
     build_limit_seconds: float = 900
 
 
-@dataclass
+@dataclass(frozen=True)
 class Rebuilds:
     """What the layer-cache lab measured."""
 
     #: variant -> scenario -> the rounds' builds that are valid
-    builds: dict[str, dict[str, list[Build]]] = field(default_factory=dict)
+    builds: dict[str, dict[str, list[Build]]]
     #: variant -> why it was not measured to the end
-    problems: dict[str, LabError] = field(default_factory=dict)
+    problems: dict[str, LabError]
 
     def rounds(self, variant: Variant, scenario: str) -> list[Build]:
         """A scenario's builds.
@@ -67,43 +68,66 @@ class Lab:
         self.bases: list[bases.Base] = []
         #: Dockerfiles to build in place of a variant's own, by variant.
         self._readable: dict[str, Path] = {}
+        #: Whether a frontend can be fetched.
+        self._frontends: dict[str, bool] = {}
+        #: Why a variant can't be measured, by variant.
+        self.problems: dict[str, LabError] = {}
+        #: Seconds that each part of the run took.
+        self.took: dict[str, float] = {}
         #: What a reader of the tables must know.
         self.notes: list[str] = []
         #: Results by experiment, for the tables at the end.
         self.rebuilt: Rebuilds | None = None
 
     def prepare(self, variants: Sequence[Variant]) -> None:
-        """Have every base image present before anything is timed.
+        """Have every base image and frontend present before anything is timed.
 
-        Raises:
-            LabError: a base does not exist or can't be had (with the line that names it).
+        A variant whose base can't be had is a problem of that variant; the others go on.
         """
-        wanted = {image: None for variant in variants for image in variant.dockerfile.images()}
-        self.bases = bases.ensure(
-            self.endpoint, list(wanted), standins=self.settings.standins, progress=self.screen.say
-        )
-        self._have_frontends(variants)
+        begun = time.monotonic()
+        had: dict[str, bases.Base] = {}
+        for variant in variants:
+            try:
+                self._have_bases(variant, had)
+                self._have_frontend(variant)
+            except LabError as problem:
+                self.problems[variant.name] = problem
+        self.bases = list(had.values())
+        self.took["base images"] = time.monotonic() - begun
         self.store.begin_run(
             self.run.id,
             {"host": self.endpoint.host, **asdict(self.endpoint.can)},
             [asdict(base) for base in self.bases],
         )
 
-    def _have_frontends(self, variants: Sequence[Variant]) -> None:
-        answers: dict[str, bool] = {}
-        for variant in variants:
-            syntax = variant.dockerfile.syntax
-            if syntax is None:
+    def _have_bases(self, variant: Variant, had: dict[str, bases.Base]) -> None:
+        for image in variant.dockerfile.images():
+            if image in had:
                 continue
-            if syntax not in answers:
-                self.screen.say(f"fetching the frontend {syntax}")
-                answers[syntax] = frontend.fetched(self.endpoint, syntax, self.run.folder)
-            if not answers[syntax]:
-                self._readable[variant.name] = frontend.built_in(variant, self.run.folder)
-                self.notes.append(
-                    f"{variant.path.name}: its frontend {syntax} can't be fetched; "
-                    "the engine's own read it instead."
+            try:
+                (had[image],) = bases.ensure(
+                    self.endpoint,
+                    [image],
+                    standins=self.settings.standins,
+                    progress=self.screen.say,
                 )
+            except LabError as error:
+                line = variant.dockerfile.line_naming(image)
+                raise LabError(f"{variant.where(line)}: {error}") from error
+
+    def _have_frontend(self, variant: Variant) -> None:
+        syntax = variant.dockerfile.syntax
+        if syntax is None:
+            return
+        if syntax not in self._frontends:
+            self.screen.say(f"fetching the frontend {syntax}")
+            self._frontends[syntax] = frontend.fetched(self.endpoint, syntax, self.run.folder)
+        if not self._frontends[syntax]:
+            self._readable[variant.name] = frontend.built_in(variant, self.run.folder)
+            self.notes.append(
+                f"{variant.path.name}: its frontend {syntax} can't be fetched; "
+                "the engine's own read it instead."
+            )
 
     def context(self, variant: Variant, nonce: str) -> Context:
         """A private copy of the app for a variant, told from all others by the nonce."""
@@ -140,7 +164,11 @@ class Lab:
         Within a round the variants take turns at every scenario. A variant whose build fails is left
         out from there on; the others go on.
         """
-        result = Rebuilds({v.name: {s: [] for s in SCENARIOS} for v in variants})
+        begun = time.monotonic()
+        builds: dict[str, dict[str, list[Build]]] = {
+            variant.name: {scenario: [] for scenario in SCENARIOS} for variant in variants
+        }
+        result = Rebuilds(builds, self.problems)
         total = len(variants) * len(SCENARIOS) * self.settings.rounds
         with self.screen.work("layer cache", total):
             for number, order in interleaved(variants, self.settings.rounds):
@@ -158,6 +186,7 @@ class Lab:
                 for context in contexts.values():
                     shutil.rmtree(context.folder)
         self.rebuilt = result
+        self.took["layer cache"] = time.monotonic() - begun
         return result
 
     def _rebuild(

@@ -15,7 +15,7 @@ from layerlab import summary
 from layerlab.build.variant import Variant, load, select
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
-from layerlab.errors import LabError
+from layerlab.errors import LabError, Unmet
 from layerlab.lab import Lab
 from layerlab.show.live import Screen
 from layerlab.show.tables import plain
@@ -92,7 +92,7 @@ class Session:
         self._broken: LabError | None = None
         self.endpoint: Endpoint | None = None
         self.lab: Lab | None = None
-        self.bad_input = False
+        self.reported: list[LabError] = []
 
     @property
     def project(self) -> Path:
@@ -141,18 +141,25 @@ class Session:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
-        self, call: pytest.CallInfo[None]
+        self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if call.excinfo and isinstance(call.excinfo.value, LabError):
-            # The user's mistake, in one sentence: our own frames would only hide it.
-            report.longrepr = plain(str(call.excinfo.value))
-            self.bad_input = True
+        problem = call.excinfo.value if call.excinfo else None
+        if isinstance(problem, Unmet):
+            report.longrepr = plain(str(problem))
+        if isinstance(problem, LabError):
+            # The user's mistake, in one sentence, once: our own frames would only hide it.
+            if problem in self.reported:
+                report.outcome = "skipped"
+                report.longrepr = (str(item.path), item.location[1] or 0, "not measured, see above")
+            else:
+                report.longrepr = plain(str(problem))
+                self.reported.append(problem)
         return report
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.bad_input and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+        if self.reported and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
             session.exitstatus = BAD_INPUT
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

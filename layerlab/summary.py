@@ -1,9 +1,11 @@
 """What a run says at its end: its tables, what they were measured on, where they are kept."""
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from layerlab.engine import bases
+from layerlab.errors import LabError
 from layerlab.folders import record_folder
 from layerlab.lab import SCENARIOS, Lab
 from layerlab.show import tables
@@ -19,7 +21,7 @@ def sections(lab: Lab, *, steps: bool, width: int) -> Iterator[tuple[str, list[s
         [
             *tables.layer_cache(lab.rebuilt.builds, SCENARIOS, "simple").splitlines(),
             "",
-            *footnotes(lab),
+            *(piece for note in footnotes(lab) for piece in wrapped(note, width)),
         ],
     )
     if steps:
@@ -39,12 +41,25 @@ def footnotes(lab: Lab) -> list[str]:
         f"Engine: {lab.endpoint.described()}",
         f"Bases: {bases.described(lab.bases)}",
         *map(plain, lab.notes),
+        "Took: " + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in lab.took.items()),
         f"Run {lab.run.id}; tables: {shown(markdown_file(lab))}; samples: {shown(lab.store.path)}",
     ]
 
 
 def markdown_file(lab: Lab) -> Path:
     return record_folder(lab.settings.project) / "tables.md"
+
+
+def wrapped(line: str, width: int) -> list[str]:
+    """A line as several that fit the terminal, further ones indented; paths stay whole."""
+    return textwrap.wrap(
+        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def indented(problem: LabError) -> str:
+    """A problem as a Markdown code block, whatever it quotes."""
+    return "\n".join(f"    {line}" for line in plain(str(problem)).splitlines())
 
 
 def shown(path: Path) -> str:
@@ -61,6 +76,10 @@ def write_markdown(lab: Lab) -> None:
         "## Layer cache",
         tables.layer_cache(lab.rebuilt.builds, SCENARIOS, "github"),
         "\n".join(f"- {line}" for line in footnotes(lab)),
+        *(
+            f"### {plain(variant)}: failed\n\n{indented(problem)}"
+            for variant, problem in lab.problems.items()
+        ),
     ]
     for variant, by_scenario in lab.rebuilt.builds.items():
         for scenario, builds in by_scenario.items():

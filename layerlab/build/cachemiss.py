@@ -99,15 +99,15 @@ def explain(variant: Variant, build: Build, edit: Edit, expected: str) -> str:
             f"{_place(variant, install)}: {install.label} {shorten(install.instruction)} had to run "
             f"again ({install.seconds:.2f} s) because that step stands before it."
         )
-        if expected != "install" and edit.path:
-            lines.append(
-                "Copy only what the install needs first (COPY requirements.txt .), install, and copy "
-                "the rest after it."
-            )
-    elif expected == "nothing" and edit.path:
+    if expected == "nothing" and edit.path:
         lines.append(
-            f"Name what to copy, or list {edit.path} in {variant.ignore_file.name}: "
+            f"List {edit.path} in {variant.ignore_file.name}, or name what to copy: "
             "what is not sent can't change a step."
+        )
+    elif install and install != first and expected == "copy":
+        lines.append(
+            "Copy only what the install needs first (COPY requirements.txt .), install, and copy "
+            "the rest after it."
         )
     return "\n".join(lines)
 

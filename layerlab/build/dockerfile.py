@@ -110,11 +110,26 @@ class Dockerfile:
             needed.update(index for index in earlier.values() if index is not None)
             found.append([name for name, index in earlier.items() if index is None])
         outside = dict.fromkeys(name for names in reversed(found) for name in names)
-        return [name for name in outside if name not in ("", "scratch") and "$" not in name]
+        return [
+            name
+            for name in outside
+            if name not in ("", "scratch") and "$" not in name and not name.isdecimal()
+        ]
+
+    def line_naming(self, image: str) -> int:
+        """The line that first names an image of :meth:`images`; 0 if none does."""
+        arguments = self._global_arguments()
+        for stage in self.stages:
+            if expand(stage.base, arguments) == image:
+                return stage.instructions[0].line
+            for instruction in stage.instructions:
+                if image in _sources_of(instruction):
+                    return instruction.line
+        return 0
 
     def _earlier(self, name: str, user: Stage) -> int | None:
         """The index of the stage before ``user`` that a name means; the last of that name."""
-        if name.isdecimal() and int(name) < user.index and name != user.base:
+        if name in map(str, range(user.index)) and name != user.base:
             return int(name)
         before = (s.index for s in self.stages[: user.index] if s.name == name.lower())
         return max(before, default=None)
@@ -227,17 +242,20 @@ def _stages(instructions: list[Instruction]) -> tuple[Stage, ...]:
 
 
 def _sources(stage: Stage) -> list[str]:
+    return [image for instruction in stage.instructions for image in _sources_of(instruction)]
+
+
+def _sources_of(instruction: Instruction) -> list[str]:
     """Images that COPY --from and RUN --mount=…,from= name."""
     found = []
-    for instruction in stage.instructions:
-        for word in instruction.value.split():
-            if not word.startswith("--"):
-                break
-            if instruction.keyword == "COPY" and word.startswith("--from="):
-                found.append(word.removeprefix("--from="))
-            if instruction.keyword == "RUN" and word.startswith("--mount="):
-                options = word.removeprefix("--mount=").split(",")
-                found += [o.removeprefix("from=") for o in options if o.startswith("from=")]
+    for word in instruction.value.split():
+        if not word.startswith("--"):
+            break
+        if instruction.keyword == "COPY" and word.startswith("--from="):
+            found.append(word.removeprefix("--from="))
+        if instruction.keyword == "RUN" and word.startswith("--mount="):
+            options = word.removeprefix("--mount=").split(",")
+            found += [o.removeprefix("from=") for o in options if o.startswith("from=")]
     return found
 
 

@@ -72,7 +72,7 @@ def explain(
         return Failure(
             "disk",
             f"{at}: the engine's disk is full: free some (`docker system df` shows what is used), "
-            "then run again",
+            f"then run again{_log(failed)}",
             line,
         )
     if image := _IMAGE.search(cause):

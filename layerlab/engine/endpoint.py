@@ -222,11 +222,17 @@ def from_context(client: Client, name: str) -> Endpoint:
     Raises:
         LabError: there is no such context.
     """
-    text = run(
-        [client.docker, "context", "inspect", name],
-        doing=f"reading the docker context '{name}'",
-        environ={**os.environ, **client.environ},
-    )
+    try:
+        text = run(
+            [client.docker, "context", "inspect", name],
+            doing=f"reading the docker context '{name}'",
+            environ={**os.environ, **client.environ},
+        )
+    except LabError as error:
+        raise LabError(
+            f"`{name}` is no docker context here (`docker context ls` lists them) and no address "
+            "such as unix:///var/run/docker.sock or ssh://user@host"
+        ) from error
     found = json.loads(text)[0]
     target = found["Endpoints"]["docker"]
     extra: dict[str, str] = {}
