@@ -161,20 +161,11 @@ def test_the_syntax_line_is_the_first_word_of_its_directive() -> None:
 
 
 PIECES = st.sampled_from(
-    ["FROM ", "a", " AS ", "RUN ", "<<EOF", "<<-'E F'", "EOF", "\n", "\r\n", "\\", "\\\n", "`", "'"]
-    + [
-        "# escape=",
-        "# ",
-        '"',
-        "${A:-",
-        "}",
-        "$",
-        "ARG A=",
-        "COPY --from=",
-        "--mount=from=",
-        "\t",
-        "ONBUILD ",
-    ]
+    (
+        *("FROM ", "a", " AS ", "RUN ", "ONBUILD ", "ARG A=", "COPY --from=", "--mount=from="),
+        *("<<EOF", "<<-'E F'", "EOF", "${A:-", "}", "$", "'", '"', "`", "\\", "# ", "# escape="),
+        *("\n", "\r\n", "\\\n", "\t"),
+    )
 )
 
 

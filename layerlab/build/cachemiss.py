@@ -22,11 +22,10 @@ _INSTALL = re.compile(
     r"|bundle\s+install|composer\s+install|go\s+mod\s+download|cargo\s+fetch"
     r")(?![\w.-])"
 )
+_FLAG = r"\s+-(?!r|e|-req|-edit)\S+"
+_TOOL = r"\s+(?:pip|setuptools|wheel|uv|poetry|pipenv|pdm|npm|pnpm|yarn)(?:[=<>~!@]\S*)?(?!\S)"
 #: An install of nothing but tools, before there are requirements: pip itself, poetry, …
-_TOOLING = re.compile(
-    r"install(?:\s+(?:-(?!r|e|-req|-edit)\S+|"
-    r"(?:pip|setuptools|wheel|uv|poetry|pipenv|pdm|npm|pnpm|yarn)(?:[=<>~!@\[]\S*)?))+\s*$"
-)
+_TOOLING = re.compile(rf"install(?:{_FLAG})*{_TOOL}(?:{_FLAG}|{_TOOL})*\s*$")
 #: Words that only print what follows them.
 _PRINTS = re.compile(r"^\s*(?:#|echo\b|printf\b)")
 #: What stands around the words of ``RUN ["pip", "install"]`` and of ``sh -c "pip install"``.

@@ -91,8 +91,9 @@ def explain(
     # Last, and only where no step failed: a registry or a server that an ADD asks can refuse, too.
     if failed is None and any(word in text for word in _LOST for text in (cause, *plain[-3:])):
         busy = next((step for step in steps if step.unfinished), None)
-        where = f"{file}:{busy.line}" if busy and busy.line else at
-        return Failure("engine", f"{where}: the engine went away in mid-build: {cause}", line)
+        if busy and busy.line:
+            line, at = busy.line, f"{file}:{busy.line}"
+        return Failure("engine", f"{at}: the engine went away in mid-build: {cause}", line)
     return Failure("dockerfile" if line else "other", f"{at}: {cause}{_log(failed)}", line)
 
 

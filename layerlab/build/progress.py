@@ -95,7 +95,6 @@ class Progress:
     def close(self) -> None:
         """The stream has ended: take in what has no line end."""
         self.feed(b"\n")
-        # An object that was cut off says nothing that a person could read.
         self._open = []
 
     def _line(self, line: str) -> Iterator[str]:
@@ -110,8 +109,7 @@ class Progress:
             try:
                 names = list(self._status(json.loads(text)))
             except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                self.plain += text.split("\n")
-                return
+                return  # Cut off or damaged: it says nothing that a person could read.
             yield from names
         elif line.strip():
             self.plain.append(line)

@@ -114,5 +114,6 @@ def _fetch_mmdebstrap(tools: Path, work: Path, progress: Callable[[str], None]) 
     progress("fetching mmdebstrap")
     apt = Apt(work / "apt", distribution, host_archives(distribution))
     apt.update()
-    unpack(apt.download_missing(["mmdebstrap"]), work / "tools")
+    # A host that has mmdebstrap installed misses nothing, and one without perl's modules many.
+    unpack(apt.download_missing(["mmdebstrap"]) + apt.download(["mmdebstrap"]), work / "tools")
     (work / "tools").rename(tools)

@@ -27,7 +27,10 @@ def layer_cache(
     without a valid build shows a dash.
     """
     rows = [
-        [plain(variant), *(_cell(by_scenario.get(scenario, ())) for scenario in scenarios)]
+        [
+            _in_cell(plain(variant), style),
+            *(_cell(by_scenario.get(scenario, ())) for scenario in scenarios),
+        ]
         for variant, by_scenario in results.items()
     ]
     headers = ["variant", *(scenario.replace("-", " ") for scenario in scenarios)]
@@ -60,7 +63,7 @@ def steps(build: Build, style: str, width: int = 80) -> str:
             step.label,
             "base" if step.is_base else "cached" if step.cached else "run",
             f"{step.seconds:.2f}",
-            shorten(plain(step.instruction), room),
+            _in_cell(shorten(plain(step.instruction), room), style),
         ]
         for step in build.steps
     ]
@@ -72,6 +75,11 @@ def steps(build: Build, style: str, width: int = 80) -> str:
         disable_numparse=True,
         colalign=("right", "left", "left", "right", "left"),
     )
+
+
+def _in_cell(text: str, style: str) -> str:
+    """In Markdown a pipe would begin the next cell; tabulate leaves that to its caller."""
+    return text.replace("|", "\\|") if style == "github" else text
 
 
 def width_of(text: str) -> int:

@@ -13,6 +13,12 @@ export RECIPE IMAGE_SOURCES
 free=$(awk '/^MemAvailable:/ {print int($2 / 1024)}' /proc/meminfo)
 [ "$free" -lt 2048 ] || mount -t tmpfs -o mode=755,size=1g tmpfs "$work" 2>/dev/null || true
 
+# A small host has perl without its modules; those were unpacked with mmdebstrap.
+for modules in "$tools"/usr/share/perl5 "$tools"/usr/share/perl/* "$tools"/usr/lib/*/perl/*; do
+    [ ! -d "$modules" ] || PERL5LIB="$modules${PERL5LIB:+:$PERL5LIB}"
+done
+export PERL5LIB="${PERL5LIB:-}"
+
 export TMPDIR="$work" PATH="$tools/usr/bin:$PATH" LC_ALL=C
 # ca-certificates and netbase are what the official images of Python add to Debian, too.
 exec perl "$tools/usr/bin/mmdebstrap" --mode=root --variant=minbase --format=tar \
