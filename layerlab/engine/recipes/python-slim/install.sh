@@ -59,8 +59,17 @@ mkdir -p "$lib/site-packages"
 ln -s site-packages "$lib/dist-packages"
 cp -a lib/python3/dist-packages/wheel* "$lib/site-packages/"
 cd /
-python3 "$(ls /usr/share/python-wheels/pip-*.whl)/pip" install --quiet --no-cache-dir --no-compile \
-    --no-index --find-links /usr/share/python-wheels --root-user-action=ignore pip setuptools
+bundled=$(ls /usr/share/python-wheels/pip-*.whl)
+python3 "$bundled/pip" install --quiet --no-cache-dir --no-compile \
+    --no-index --find-links /usr/share/python-wheels --root-user-action=ignore setuptools
+# Debian's pip is years older than any that comes with Python today, and takes half as long again for
+# every install: a current one, for `python -m venv` too, keeps the cost of a step a real one.
+python3 "$bundled/pip" download --quiet --no-cache-dir --no-deps --dest /usr/share/python-wheels \
+    "pip==$PIP_VERSION"
+rm "$bundled"
+python3 "/usr/share/python-wheels/pip-$PIP_VERSION-py3-none-any.whl/pip" install --quiet \
+    --no-cache-dir --no-compile --no-index --find-links /usr/share/python-wheels \
+    --root-user-action=ignore pip
 
 # The official image keeps no bytecode and no tests; apt's lists are a mount and not in the image.
 find /usr/local -depth \( -type d \( -name test -o -name tests -o -name idlelib -o -name __pycache__ \) \
