@@ -11,7 +11,6 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from storage import PATIENCE_SECONDS, UnavailableError
 
@@ -86,9 +85,6 @@ async def open_visits(url: SecretStr | None) -> AsyncIterator[Visits]:
         url.get_secret_value(),
         # An increment without an answer may have been counted; a retry would count it twice.
         retry=Retry(NoBackoff(), 0),
-        # With these on, redis-py does not notice that an idle connection has been closed, and the
-        # first request after a restart of Redis fails.
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     async with client:
         yield RedisVisits(client)

@@ -1,5 +1,6 @@
 """The lab: the one object that experiments hold."""
 
+import hashlib
 import shutil
 import time
 from collections.abc import Iterator, Sequence
@@ -144,7 +145,7 @@ class Lab:
             dockerfile=self._readable.get(variant.name, variant.path),
             context=context.folder,
             parsed=variant.dockerfile,
-            tag=f"layerlab/{slug(variant.name)}:{self.run.id}",
+            tag=f"layerlab/{slug(variant)}:{self.run.id}",
             labels=self.run.labels,
             no_cache=cold,
             build_contexts=bases.build_contexts(self.bases),
@@ -197,7 +198,7 @@ class Lab:
         position: int,
         contexts: dict[str, Context],
     ) -> Build:
-        nonce = f"{self.run.id}-{slug(variant.name)}-{variant.digest[:8]}-{number}"
+        nonce = f"{self.run.id}-{slug(variant)}-{number}"
         if edit is None:
             contexts[variant.name] = self.context(variant, nonce)
         else:
@@ -252,10 +253,11 @@ def scenario_of(edit: Edit | None) -> str:
     return edit.scenario if edit else COLD
 
 
-def slug(name: str) -> str:
-    """A variant's name as a part of an image's name (lower case, digits, dashes)."""
-    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in name.lower())
-    return "-".join(filter(None, kept.split("-"))) or "variant"
+def slug(variant: Variant) -> str:
+    """A variant as a part of an image's name: its name's ASCII letters, and what tells it from all others."""
+    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in variant.name.lower())
+    unique = hashlib.sha256(variant.name.encode() + variant.digest.encode()).hexdigest()[:8]
+    return "-".join([*filter(None, kept.split("-")), unique])
 
 
 @contextmanager

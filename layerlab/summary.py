@@ -37,7 +37,7 @@ def footnotes(lab: Lab) -> list[str]:
     rounds = lab.settings.rounds
     return [
         f"Seconds: wall clock of one build, median of {rounds} round{'s' * (rounds > 1)}.",
-        "Steps: reused/all; FROM is not counted.",
+        "Steps: reused/all of RUN, COPY and ADD.",
         f"Engine: {lab.endpoint.described()}",
         f"Bases: {bases.described(lab.bases)}",
         *map(plain, lab.notes),

@@ -52,8 +52,8 @@ class Build:
 
     @property
     def counted(self) -> tuple[Step, ...]:
-        """The steps that a cache can save: all but FROM."""
-        return tuple(step for step in self.steps if not step.is_base)
+        """The steps whose work a cache saves: RUN, COPY and ADD."""
+        return tuple(step for step in self.steps if step.is_counted)
 
     @property
     def reused(self) -> int:

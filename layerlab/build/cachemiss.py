@@ -57,15 +57,8 @@ def cost(variant: Variant, build: Build) -> str:
 
 
 def invalid_cold(build: Build) -> str | None:
-    """Why a cold build is no measurement of one: a step came from the cache.
-
-    WORKDIR is left out: BuildKit does not pass ``--no-cache`` on to the folder that it makes
-    (moby/buildkit ``dockerfile2llb/convert.go``, ``dispatchWorkdir`` sets no ``IgnoreCache``).
-    """
-    return _blame(
-        "was cached in a cold build",
-        [step for step in build.counted if step.cached and step.keyword != "WORKDIR"],
-    )
+    """Why a cold build is no measurement of one: a step came from the cache."""
+    return _blame("was cached in a cold build", [s for s in build.counted if s.cached])
 
 
 def invalid_no_change(build: Build) -> str | None:

@@ -55,8 +55,18 @@ class Step:
 
     @property
     def is_base(self) -> bool:
-        """FROM is a step to BuildKit, but nothing is run for it: it is not counted."""
+        """FROM is a step to BuildKit, but nothing is run for it."""
         return self.keyword == "FROM"
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether the step's work is what a cache saves.
+
+        WORKDIR is not counted: BuildKit does not pass ``--no-cache`` on to the folder that it makes
+        (moby/buildkit ``dockerfile2llb/convert.go``, ``dispatchWorkdir`` sets no ``IgnoreCache``), so it
+        may be cached in a cold build, by any variant that came before.
+        """
+        return self.keyword in ("RUN", "COPY", "ADD")
 
     @property
     def label(self) -> str:

@@ -71,9 +71,13 @@ python3 "/usr/share/python-wheels/pip-$PIP_VERSION-py3-none-any.whl/pip" install
     --no-cache-dir --no-compile --no-index --find-links /usr/share/python-wheels \
     --root-user-action=ignore pip
 
-# The official image keeps no bytecode and no tests; apt's lists are a mount and not in the image.
-find /usr/local -depth \( -type d \( -name test -o -name tests -o -name idlelib -o -name __pycache__ \) \
-    -o -type f -name '*.py[co]' \) -exec rm -rf {} +
+# As Debian's packages do, and unlike the official image, keep the bytecode of pip and of all that it and
+# venv import: without it every first use in a step compiles them again, for a second or more.
+python3 -m compileall -q "$lib/site-packages/pip"
+python3 -m venv "$work/venv"
+
+# The official image keeps no tests; apt's lists are a mount and not in the image.
+find /usr/local -depth -type d \( -name test -o -name tests -o -name idlelib \) -exec rm -rf {} +
 rm -rf "$work" /var/log/apt/* /var/log/dpkg.log /var/cache/debconf/*-old /var/lib/dpkg/*-old
 
 test "$(python3 -c 'import platform; print(platform.python_version())')" = "$PYTHON_VERSION"
