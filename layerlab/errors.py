@@ -9,5 +9,9 @@ class LabError(Exception):
     """
 
 
+class EngineLost(LabError):
+    """The engine went away: nothing more can be measured on it."""
+
+
 class Unmet(AssertionError):
     """A variant did not do what was expected of it: shown to its author without our frames."""

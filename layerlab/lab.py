@@ -16,7 +16,7 @@ from layerlab.compare.rounds import interleaved
 from layerlab.engine import bases, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
-from layerlab.errors import LabError
+from layerlab.errors import EngineLost, LabError
 from layerlab.folders import record_folder
 from layerlab.record.store import Sample, Store
 from layerlab.show.live import Screen
@@ -155,6 +155,8 @@ class Lab:
         self.screen.doing(title)
         built = build(self.endpoint, request, lambda step: self.screen.doing(title, step))
         self.screen.done()
+        if built.failure and built.failure.kind == "engine":
+            raise EngineLost(built.failure.sentence)
         if built.failure:
             raise LabError(built.failure.sentence)
         return built
@@ -180,6 +182,8 @@ class Lab:
                             continue
                         try:
                             built = self._rebuild(variant, edit, number, position, contexts)
+                        except EngineLost as problem:
+                            result.problems.update({v.name: problem for v in variants})
                         except LabError as problem:
                             result.problems[variant.name] = problem
                         else:

@@ -52,6 +52,17 @@ def test_a_step_on_a_stage_of_the_file_or_on_scratch_is_the_first_of_its_stage(b
     ]
 
 
+def test_steps_on_a_replaced_base_keep_their_numbers_and_lines() -> None:
+    """With --build-context for its FROM, BuildKit calls the second step `[builder 1/3]`."""
+    found = [(step.label, step.line) for step in steps("replaced")]
+    assert found == [
+        ("[builder 2/3]", 2),
+        ("[builder 3/3]", 3),
+        ("[stage-1 2/3]", 5),
+        ("[stage-1 3/3]", 6),
+    ]
+
+
 def test_triggers_of_an_images_onbuild_have_no_line_and_move_no_other() -> None:
     found = [(step.instruction, step.keyword, step.line) for step in steps("onbuild")]
     assert found == [

@@ -36,7 +36,7 @@ def installs_dependencies(variant: Variant, step: Step) -> bool:
     """Whether a step is a dependency install, by the words of its instruction."""
     if step.keyword != "RUN":
         return False
-    found = variant.dockerfile.find(step.stage, step.position, step.total) if step.line else None
+    found = variant.dockerfile.at(step.line)
     text = found.value if found else step.instruction
     return any(map(_installs, re.split(r"&&|[|;&\n]", text)))
 

@@ -87,6 +87,10 @@ class Dockerfile:
             return candidate.instructions[0] if position == 1 else None
         return None
 
+    def at(self, line: int) -> Instruction | None:
+        """The instruction that begins on a line."""
+        return next((i for i in self.instructions if i.line == line), None)
+
     def stage_index(self, stage: str) -> int:
         """The order of a step's stage in the file; unknown ones come last."""
         called = (candidate.index for candidate in self.stages if candidate.called(stage))

@@ -152,9 +152,15 @@ class Progress:
         """The numbered steps in the Dockerfile's order.
 
         Vertices of one name are one step (``COPY --link`` makes two): their intervals are merged,
-        and it was cached only if all of them were.
+        and it was cached only if all of them were. Where ``--build-context`` replaces a FROM, BuildKit
+        counts that step and gives its number to the next one: positions are set right here.
         """
         begin = self.begin()
+        named = [match for v in self.vertexes.values() if (match := _STEP.match(v.name))]
+        missing: dict[str, int] = {}
+        for match in named:
+            stage, short = match[2] or "", int(match[4]) - int(match[3])
+            missing[stage] = min(missing.get(stage, short), short)
         merged: dict[tuple[str, int], Step] = {}
         spans: dict[tuple[str, int], list[tuple[float, float]]] = {}
         for vertex in self.vertexes.values():
@@ -162,7 +168,7 @@ class Progress:
             if not match:
                 continue
             _, stage, position, total, instruction = match.groups()
-            key = (stage or "", int(position))
+            key = (stage or "", int(position) + missing[stage or ""])
             spans.setdefault(key, []).extend(_spans(vertex))
             known = merged.get(key)
             trigger = instruction.startswith("ONBUILD ")

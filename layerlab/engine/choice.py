@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 
 import docker.errors
 import requests.exceptions
@@ -52,14 +53,22 @@ def find(asked: str | None) -> Endpoint | None:
     if asked == "private":
         return None
     client = usable_client()
+    if asked and "://" in asked:
+        return probe(_known(Endpoint(asked, "--engine", require(client))))
     if asked:
-        if "://" in asked:
-            return probe(Endpoint(asked, "--engine", require(client)))
         return probe(from_context(require(client), asked))
     if endpoint := named(client, os.environ):
-        return probe(endpoint)
+        return probe(_known(endpoint))
     default = Endpoint(DEFAULT_SOCKET, "default socket", client) if client else None
     return probe(default) if default and answers(default) else None
+
+
+def _known(endpoint: Endpoint) -> Endpoint:
+    """Our own engine is known as such by its socket, as in a shell made by `lab engine env`."""
+    own = private_engine().endpoint()
+    if endpoint.host != own.host:
+        return endpoint
+    return replace(own, origin=f"private engine, by {endpoint.origin}")
 
 
 def usable_client() -> Client | None:

@@ -39,8 +39,8 @@ class Client:
         folder = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker")
         try:
             return str(json.loads((folder / "config.json").read_text()).get("currentContext", ""))
-        except (OSError, ValueError):
-            return ""
+        except (OSError, ValueError, AttributeError):
+            return ""  # No configuration, or none that docker itself would read.
 
 
 def users_client() -> Client | None:

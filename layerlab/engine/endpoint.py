@@ -111,7 +111,7 @@ class Endpoint:
         """
         tls: Any = False
         if self.extra.get("DOCKER_TLS_VERIFY"):
-            folder = Path(self.extra["DOCKER_CERT_PATH"])
+            folder = Path(self.extra.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
             tls = docker.tls.TLSConfig(
                 client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
                 ca_cert=str(folder / "ca.pem"),
@@ -154,7 +154,7 @@ def unreachable(endpoint: Endpoint, error: Exception) -> str:
         )
     return (
         f"no engine answers at {endpoint.host} (from {endpoint.origin}): start it, unset what "
-        "names it, or use --engine private"
+        f"names it, or use --engine private ({cause.splitlines()[0][:200] if cause else 'no reason'})"
     )
 
 
@@ -223,10 +223,10 @@ def from_context(client: Client, name: str) -> Endpoint:
         LabError: there is no such context.
     """
     try:
+        # Contexts are the user's, in the user's configuration, even where the client is our own.
         text = run(
             [client.docker, "context", "inspect", name],
             doing=f"reading the docker context '{name}'",
-            environ={**os.environ, **client.environ},
         )
     except LabError as error:
         raise LabError(

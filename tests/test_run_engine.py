@@ -1,0 +1,256 @@
+"""`layerlab run` as its users meet it: students' Dockerfiles, mistakes, kills."""
+
+import io
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from layerlab.engine import leftovers
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.private import PrivateEngine, lacking
+from layerlab.folders import cache_folder
+
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("slim")]
+PROJECT = Path(__file__).parent.parent
+LabRun = Callable[..., subprocess.CompletedProcess[str]]
+#: A dependency install that costs next to nothing.
+INSTALL = "RUN pip install --no-deps -r /dev/null"
+GOOD = f"""\
+FROM python:3.11-slim
+COPY requirements.txt /app/
+{INSTALL}
+COPY main.py /app/
+"""
+WASTEFUL = f"""\
+FROM python:3.11-slim
+WORKDIR /app
+COPY . .
+{INSTALL}
+"""
+
+
+@pytest.fixture
+def student(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "student.Dockerfile"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(endpoint: Endpoint) -> object:
+    """Whatever a test does, nothing of it may stay on the engine or in the cache folder."""
+    yield
+    assert leftovers.remaining(endpoint) == []
+    # This session's own lab, if it has one, is the only run that lives.
+    assert [
+        f.name for f in (cache_folder() / "runs").glob("2*") if f.name not in leftovers.alive()
+    ] == []
+
+
+def test_a_good_dockerfile_passes(lab_run: LabRun, student: Callable[[str], Path]) -> None:
+    done = lab_run("-k", "cache", "--variant", student(GOOD), "--rounds", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(
+        r"^student +[\d.]+ s 0/3 +[\d.]+ s 3/3 +[\d.]+ s 2/3 ", done.stdout, re.MULTILINE
+    )
+    assert "python:3.11-slim" in (PROJECT / ".layerlab/tables.md").read_text()
+
+
+def test_a_wasteful_one_is_told_which_step_and_why(
+    lab_run: LabRun, student: Callable[[str], Path]
+) -> None:
+    done = lab_run("--variant", student(WASTEFUL), "--rounds", "1")
+    assert done.returncode == 1
+    assert (
+        "student.Dockerfile:3: after the edit of main.py, [3/4] COPY . . was the first step to run"
+        in done.stdout
+    )
+    assert f"student.Dockerfile:4: [4/4] {INSTALL} had to run again" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("header", "text"),
+    [("install", GOOD), ("copy", WASTEFUL)],
+    ids=["better than declared", "worse than declared"],
+)
+def test_a_declaration_must_be_true_in_both_directions(
+    lab_run: LabRun, student: Callable[[str], Path], header: str, text: str
+) -> None:
+    declared = f"# layerlab.expect.layer-cache.source-edit: {header}\n{text}"
+    done = lab_run("--variant", student(declared), "--rounds", "1", "-k", "source-edit")
+    assert done.returncode == 1
+    assert "after the edit of main.py" in done.stdout
+
+
+def test_one_bad_variant_does_not_stop_the_others(
+    lab_run: LabRun, student: Callable[[str], Path], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.Dockerfile"
+    other.write_text("FROM python:3.11-slim\nRUN echo the reason; exit 4\n")
+    done = lab_run("--variant", other, "--variant", student(GOOD), "--rounds", "1")
+    assert done.returncode == 2
+    assert (
+        "other.Dockerfile:2: [2/2] RUN echo the reason; exit 4 failed with exit code 4"
+        in done.stdout
+    )
+    assert "1 failed, 5 passed, 4 skipped" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("FROM python:3.11-slim\nRUNN x\n", "student.Dockerfile:2: unknown instruction: RUNN"),
+        ("", "student.Dockerfile: this Dockerfile has no instruction"),
+        ("FROM no/such:1\n", "student.Dockerfile:1: the base image no/such:1"),
+        ("FROM python:3.11-slim\nCOPY gone /\n", "student.Dockerfile:2: gone is not in the build"),
+        ("FROM python:3.11-slim\nRUN exit 3\n", "[2/2] RUN exit 3 failed with exit code 3"),
+        (
+            "# layerlab.titel: x\nFROM python:3.11-slim\n",
+            "student.Dockerfile:1: there is no header",
+        ),
+        (
+            "# layerlab.expect.layer-cache.source-edit: none\nFROM python:3.11-slim\n",
+            "student.Dockerfile:1: `none` can't be expected",
+        ),
+    ],
+)
+def test_a_mistake_gets_one_sentence(
+    lab_run: LabRun, student: Callable[[str], Path], text: str, sentence: str
+) -> None:
+    done = lab_run("--variant", student(text), "--rounds", "1")
+    said = done.stdout + done.stderr
+    assert done.returncode == 2, said
+    assert sentence in said
+    assert "Traceback" not in said
+    assert "INTERNALERROR" not in said
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--variant", "cache-orderd"], "did you mean `cache-ordered`?"),
+        (["--engine", "unix:///nowhere/docker.sock"], "no engine answers at unix:///nowhere"),
+        (["--engine", "nosuchcontext"], "`nosuchcontext` is no docker context here"),
+        (["--rounds", "0"], "--rounds 0: give 1 or more"),
+        (["--build-limit", "2", "--variant", "SLOW", "--rounds", "1"], "at its limit of 2 s"),
+    ],
+)
+def test_a_wrong_command_line_gets_one_sentence(
+    lab_run: LabRun, student: Callable[[str], Path], words: list[str], sentence: str
+) -> None:
+    slow = str(student("FROM python:3.11-slim\nRUN sleep 600\n"))
+    done = lab_run(*[slow if word == "SLOW" else word for word in words])
+    assert done.returncode == 2
+    assert sentence in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_no_engine_is_said_so(lab_run: LabRun) -> None:
+    done = lab_run(DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert done.returncode == 2
+    assert "unix:///nowhere/docker.sock (from DOCKER_HOST)" in done.stderr
+
+
+def start_run(endpoint: Endpoint, *words: str | Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "layerlab", "run", "--rounds", "1", *map(str, words)],
+        cwd=PROJECT,
+        env={**os.environ, **endpoint.environ()},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def sleeping(marker: str) -> bool:
+    return (
+        subprocess.run(
+            ["pgrep", "-f", f"^sleep {marker}$"], capture_output=True, check=False
+        ).returncode
+        == 0
+    )
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_an_ended_run_leaves_nothing_and_loses_nothing(
+    endpoint: Endpoint, student: Callable[[str], Path], lab_run: LabRun, order: signal.Signals
+) -> None:
+    """The good variant's cold build is measured before the other one hangs and all is ended."""
+    if not endpoint.private:
+        pytest.skip("the build's processes can be seen on the private engine only")
+    marker = f"{5_000 + os.getpid() + order / 100}"
+    hanging = student(f"FROM python:3.11-slim\nRUN exec sleep {marker}\n")
+    good = hanging.with_name("good.Dockerfile")
+    good.write_text(GOOD)
+    process = start_run(endpoint, "--variant", good, "--variant", hanging)
+    wait_until(lambda: sleeping(marker))
+    process.send_signal(order)
+    said, _ = process.communicate(timeout=60)
+    wait_until(lambda: not sleeping(marker), 15)
+    if order == signal.SIGKILL:
+        assert leftovers.remaining(endpoint)
+        lab_run("--variant", good, "--rounds", "1")
+    else:
+        assert process.returncode == 2, said
+    with sqlite3.connect(PROJECT / ".layerlab/store.sqlite") as store:
+        kept = store.execute(
+            "SELECT count(*) FROM sample WHERE run = (SELECT run FROM sample WHERE variant = 'good'"
+            " ORDER BY id DESC LIMIT 1) AND scenario = 'cold' AND metric = 'wall'"
+        ).fetchone()
+    assert kept == (1,)
+
+
+@pytest.mark.skipif(lacking() is not None, reason=f"no private engine here: {lacking()}")
+def test_an_engine_that_dies_in_mid_build_is_said_so(student: Callable[[str], Path]) -> None:
+    """On a second private engine, which is killed under a running build."""
+    folder = Path(f"/tmp/layerlab-dies-{os.getpid()}")
+    own = PrivateEngine(folder)
+    endpoint = own.start(lambda _: None)
+    try:
+        marker = f"{6_000 + os.getpid()}.5"
+        # An image of nothing but a static program: this engine has no base, and needs none.
+        context = PROJECT / "app"
+        assert context.is_dir()
+        client = endpoint.connect()
+        image = io.BytesIO()
+        with (own.tools.folder / "engine/usr/bin/tini-static").open("rb") as program:
+            with tarfile.open(fileobj=image, mode="w") as tar:
+                entry = tarfile.TarInfo("bin/tini")
+                entry.size = os.fstat(program.fileno()).st_size
+                entry.mode = 0o755
+                tar.addfile(entry, program)
+            client.api.import_image_from_data(image.getvalue(), repository="tini", tag="1")
+        client.close()
+        hanging = student(
+            f'FROM tini:1\nRUN ["/bin/tini", "-h"]\nRUN ["/bin/tini", "--", "{marker}"]\n'
+        )
+        process = start_run(endpoint, "--variant", hanging)
+        time.sleep(0.5)
+        pid = own.process()
+        assert pid
+        os.kill(pid, signal.SIGKILL)
+        said, _ = process.communicate(timeout=90)
+        assert process.returncode == 2, said
+        assert "Traceback" not in said
+    finally:
+        own.remove()
