@@ -25,7 +25,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
         await asyncio.sleep(settings.start_delay_seconds)
         async with (
-            notes.open_notes(settings.database_conninfo) as notes_store,
+            notes.open_notes(settings.database_dsn, settings.database_password) as notes_store,
             visits.open_visits(settings.redis_url) as visits_store,
         ):
             # What is yielded here is `request.state` in every request.

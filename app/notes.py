@@ -1,30 +1,31 @@
 """Notes: kept in PostgreSQL, or in memory where there is none."""
 
 import itertools
-import os
-import socket
-from asyncio import get_running_loop
-from collections.abc import AsyncIterator, Iterator
+from asyncio import CancelledError, timeout
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
-from typing import Annotated, LiteralString, Protocol
+from typing import Annotated, Protocol
 
+from asyncpg import Connection, InterfaceError, Pool, PostgresError, Record, create_pool
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
-from psycopg import AsyncConnection, InterfaceError, OperationalError
-from psycopg.rows import class_row
-from psycopg_pool import AsyncConnectionPool
-from pydantic import BaseModel, StringConstraints
+from pydantic import BaseModel, SecretStr, StringConstraints
 
 from storage import PATIENCE_SECONDS, UnavailableError
 
-CREATE_TABLE = """
+PREPARE = """
+SET statement_timeout = '{patience:.0f}ms';
+SELECT pg_advisory_xact_lock({lock});
 CREATE TABLE IF NOT EXISTS notes (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     text text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
-)
+);
 """
 CREATE_TABLE_LOCK = 0x6E6F746573  # any number that all instances of the app agree on: "notes"
+
+# The last two: DATABASE_URL holds what cannot be a host or a port.
+FAILURES = (PostgresError, InterfaceError, OSError, UnicodeError, OverflowError)
 
 # PostgreSQL cannot hold a NUL in a text, nor an id beyond bigint.
 NoteText = Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")]
@@ -77,117 +78,86 @@ class MemoryNotes:
 class PostgresNotes:
     storage = "postgresql"
 
-    def __init__(self, conninfo: str) -> None:
-        self._pool = AsyncConnectionPool(
-            conninfo,
-            # libpq allows no shorter limit than 2 s; a request stops waiting before, with `timeout`.
-            kwargs={"autocommit": True, "connect_timeout": 2},
-            # Connect when a request needs it, and give a failed attempt up soon: the next request
-            # then tries again at once, instead of waiting for the pool's growing delays.
-            min_size=0,
-            max_size=4,
-            timeout=PATIENCE_SECONDS,
-            reconnect_timeout=PATIENCE_SECONDS,
-            configure=prepare,
-            check=self._check_idle,
-            open=False,
-        )
-
-    async def open(self) -> None:
-        await self._pool.open()
-
-    async def close(self) -> None:
-        await self._pool.close(timeout=PATIENCE_SECONDS)
+    def __init__(self, pool: "Pool[Record]") -> None:
+        self._pool = pool
 
     async def check(self) -> None:
-        async with self._connection() as connection:
-            await connection.execute("SELECT 1")
+        await self._fetch("SELECT 1")
 
     async def add(self, text: str) -> Note:
         [note] = await self._fetch(
-            "INSERT INTO notes (text) VALUES (%s) RETURNING id, text, created_at", text
+            "INSERT INTO notes (text) VALUES ($1) RETURNING id, text, created_at", text
         )
-        return note
+        return Note(**note)
 
     async def read_all(self) -> list[Note]:
-        return await self._fetch("SELECT id, text, created_at FROM notes ORDER BY id")
+        rows = await self._fetch("SELECT id, text, created_at FROM notes ORDER BY id")
+        return [Note(**row) for row in rows]
 
     async def delete(self, note_id: int) -> bool:
-        async with self._connection() as connection:
-            cursor = await connection.execute("DELETE FROM notes WHERE id = %s", [note_id])
-            return cursor.rowcount == 1
+        return bool(await self._fetch("DELETE FROM notes WHERE id = $1 RETURNING id", note_id))
 
-    async def _fetch(self, query: LiteralString, *parameters: str) -> list[Note]:
-        async with self._connection() as connection:
-            cursor = connection.cursor(row_factory=class_row(Note))
-            await cursor.execute(query, parameters)
-            return await cursor.fetchall()
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def _fetch(self, query: str, *parameters: str | int) -> list[Record]:
         try:
-            async with self._pool.connection() as connection:
-                with hang_up_when_silent(connection):
-                    yield connection
-        except (OperationalError, InterfaceError) as error:
+            async with timeout(PATIENCE_SECONDS), self._pool.acquire() as connection:
+                with when_cancelled(connection.terminate):
+                    return await connection.fetch(query, *parameters)
+        except FAILURES as error:
+            # If this connection is dead, so are the idle ones: let the next requests make new ones.
+            await self._pool.expire_connections()
             raise UnavailableError("PostgreSQL") from error
-
-    async def _check_idle(self, connection: AsyncConnection) -> None:
-        """Check a connection that was idle in the pool; if it is dead, so are the other idle ones."""
-        try:
-            with hang_up_when_silent(connection):
-                await self._pool.check_connection(connection)
-        except OperationalError:
-            await self._pool.drain()
-            raise
 
 
 @asynccontextmanager
-async def open_notes(conninfo: str | None) -> AsyncIterator[Notes]:
+async def open_notes(url: SecretStr | None, password: SecretStr | None) -> AsyncIterator[Notes]:
     """Open the notes for the life of the app; the database need not be there yet, nor all the time."""
-    if conninfo is None:
+    if url is None:
         yield MemoryNotes()
         return
-    notes = PostgresNotes(conninfo)
-    await notes.open()
+    pool = await create_pool(
+        url.get_secret_value(),
+        password=password.get_secret_value() if password else None,  # None: the one in the URL
+        min_size=0,  # connect when a request needs it
+        max_size=4,
+        init=prepare,
+        reset=leave_as_is,
+    )
     try:
-        yield notes
+        yield PostgresNotes(pool)
     finally:
-        await notes.close()
+        pool.terminate()
 
 
-async def prepare(connection: AsyncConnection) -> None:
+async def prepare(connection: "Connection[Record]") -> None:
     """Make a new connection ready for use, and the table too.
 
     For every new connection, so that a database that came back empty works again. Two instances
     that start at once would both create the table, which can fail in spite of IF NOT EXISTS: hence
-    the lock.
+    the lock. It lasts as long as the transaction, which is this one message to the server. The
+    timeout is for a query that waits for a lock: the server does not see that we have hung up.
     """
-    with hang_up_when_silent(connection):
-        await connection.execute("SET TIME ZONE 'UTC'")
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock(%s)", [CREATE_TABLE_LOCK])
-            await connection.execute(CREATE_TABLE)
+    with when_cancelled(connection.terminate):
+        await connection.execute(
+            PREPARE.format(patience=PATIENCE_SECONDS * 1000, lock=CREATE_TABLE_LOCK)
+        )
+
+
+async def leave_as_is(_: "Connection[Record]") -> None:
+    """Reset nothing when a connection goes back into the pool: requests change nothing about it."""
 
 
 @contextmanager
-def hang_up_when_silent(connection: AsyncConnection) -> Iterator[None]:
-    """Break the connection when what is done with it takes too long.
+def when_cancelled(hang_up: Callable[[], None]) -> Iterator[None]:
+    """Break the connection when time is up.
 
-    A timeout by cancellation would not do: psycopg then asks the server to cancel the query and
-    waits for it, for seconds when the server is paused (`docker pause`).
+    Otherwise asyncpg asks the server to cancel the query and waits for it, without end when the
+    server is paused (`docker pause`).
     """
-    timer = get_running_loop().call_later(PATIENCE_SECONDS, hang_up, connection)
     try:
         yield
-    finally:
-        timer.cancel()
-
-
-def hang_up(connection: AsyncConnection) -> None:
-    # Shut down, not closed: psycopg still waits on this descriptor, and now sees the end of it.
-    with socket.socket(fileno=os.dup(connection.fileno())) as duplicate:
-        duplicate.shutdown(socket.SHUT_RDWR)
+    except CancelledError:
+        hang_up()
+        raise
 
 
 def get_notes(request: Request) -> Notes:

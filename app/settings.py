@@ -17,18 +17,29 @@ An empty variable counts as unset, except that APP_NAME and VERSION may be empty
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from redis.asyncio.connection import parse_url
 
 TEXTS = ("app_name", "version")
 SECRETS = ("database_url", "database_password", "redis_url")
+
+# What DATABASE_URL may have after its `?`, named as libpq does. The second are for libpq alone.
+PARAMETERS = re.compile(
+    "host|port|dbname|user|password|passfile|application_name|options|target_session_attrs|"
+    "ssl(mode|cert|key|password|rootcert|crl|_min_protocol_version|_max_protocol_version)"
+)
+IGNORED_PARAMETERS = re.compile(
+    "connect_timeout|tcp_user_timeout|keepalives(_idle|_interval|_count)?"
+)
+HOST = r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:,]+)(:[0-9]+)?"
+HOSTS = re.compile(rf"({HOST}(,{HOST})*)?")
+BAD_ESCAPE = re.compile(r"%(00|(?![0-9A-Fa-f]{2}))")
 
 
 class Settings(BaseSettings):
@@ -85,14 +96,9 @@ class Settings(BaseSettings):
         return url
 
     @property
-    def database_conninfo(self) -> str | None:
-        """DATABASE_URL with the password filled in, for psycopg; never to be shown."""
-        if self.database_url is None:
-            return None
-        url = self.database_url.get_secret_value()
-        if self.database_password is None:
-            return url
-        return make_conninfo(url, password=self.database_password.get_secret_value())
+    def database_dsn(self) -> SecretStr | None:
+        """DATABASE_URL as asyncpg understands it; DATABASE_PASSWORD goes beside it."""
+        return self.database_url and SecretStr(asyncpg_dsn(self.database_url.get_secret_value()))
 
 
 def load_settings() -> Settings:
@@ -119,16 +125,29 @@ def read_secret(variable: str, path: Path) -> str:
 
 
 def is_postgresql_url(url: str) -> bool:
+    """Whether libpq would take it, but for rarities. The driver would look only when it connects."""
     try:
-        parts = conninfo_to_dict(url)
-    except (ProgrammingError, ValueError):
+        parts = urlsplit(url)
+        query = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
+    except ValueError:
         return False
-    ports = str(parts.get("port", "5432")).split(",")
     return (
         url.startswith(("postgresql://", "postgres://"))
         and password_is_where_it_should_be(url)
-        and all(port.isdecimal() for port in ports)
+        and "#" not in url
+        and BAD_ESCAPE.search(url) is None
+        and HOSTS.fullmatch(parts.netloc.rpartition("@")[2]) is not None
+        and all(PARAMETERS.fullmatch(n) or IGNORED_PARAMETERS.fullmatch(n) for n in query)
+        and all(port.isdecimal() for ports in query.get("port", []) for port in ports.split(","))
     )
+
+
+def asyncpg_dsn(url: str) -> str:
+    """The URL without what asyncpg would send to the server, and with each `+` safe from it."""
+    parts = urlsplit(url.replace("+", "%2B"))  # in a query, asyncpg reads `+` as a space
+    fields = parts.query.split("&")
+    kept = [field for field in fields if not IGNORED_PARAMETERS.match(field)]
+    return parts._replace(query="&".join(kept)).geturl()
 
 
 def is_redis_url(url: str) -> bool:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse
 # Uvicorn configures this logger and no other, so our lines go where its own go.
 log = logging.getLogger("uvicorn.error")
 
-# How long one step, getting a connection or running a command, may take.
+# How long a request waits for a server, connecting included.
 PATIENCE_SECONDS = 1.0
 
 

@@ -60,7 +60,7 @@ class RedisVisits:
 
     async def add(self) -> int:
         async with self._unavailable_on_error():
-            return await self._client.incr(KEY)
+            return int(await self._client.incr(KEY))
 
     async def count(self) -> int:
         async with self._unavailable_on_error():

@@ -62,8 +62,9 @@ def experiments(words: list[str]) -> int:
     project = Path.cwd()
     if not (project / "experiments").is_dir():
         raise LabError(f"{project} has no folder experiments/: go to layerlab's own folder")
-    # A polite kill cleans up like Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A polite kill, or a terminal that is closed, cleans up like Ctrl-C.
+    for order in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(order, signal.default_int_handler)
     return _code(pytest.main([*words, *_folder(words, "experiments")]))
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from pydantic import ValidationError
 
 APP = Path(__file__).parent.parent / "app"
 MODULES = ("main", "settings", "status", "notes", "visits", "storage")
@@ -203,14 +205,60 @@ class TestSettings:
         monkeypatch.setenv("DATABASE_PASSWORD_FILE", str(file))
         assert app.settings.load_settings().database_password.get_secret_value() == secret
 
-    @pytest.mark.parametrize("url", ["postgresql://app@db:5432/notes", "postgres://app:x@db/notes"])
-    def test_the_password_is_filled_into_the_url(self, app: SimpleNamespace, url: str) -> None:
-        from psycopg.conninfo import conninfo_to_dict
+    @pytest.mark.parametrize(
+        ("url", "password", "received"),
+        [
+            ("postgresql://app@HOST/notes", "p@ss w'rd", "p@ss w'rd"),
+            ("postgres://app:other@HOST/notes?connect_timeout=5&keepalives=1", "x%2F+", "x%2F+"),
+            ("postgresql://app:p%40ss+w%2Frd@HOST/notes?sslmode=disable", None, "p@ss+w/rd"),
+            ("postgresql://HOST?user=app&dbname=notes&password=a+%26b", None, "a+&b"),
+        ],
+    )
+    def test_the_server_gets_what_the_url_and_the_password_say(
+        self, app: SimpleNamespace, url: str, password: str | None, received: str
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor() as executor:
+            login = executor.submit(read_login, server)
+            settings = app.settings.Settings(
+                database_url=url.replace("HOST", f"127.0.0.1:{server.getsockname()[1]}"),
+                database_password=password,
+            )
+            with TestClient(app.main.create_app(settings)) as client:
+                assert client.get("/notes").status_code == 503
+        options, got = login.result()
+        assert (options["user"], options["database"], got) == ("app", "notes", received)
+        assert not options.keys() & {"connect_timeout", "keepalives", "sslmode"}
 
-        settings = app.settings.Settings(database_url=url, database_password="p@ss w'rd")
-        parts = conninfo_to_dict(settings.database_conninfo)
-        assert parts["password"] == "p@ss w'rd"
-        assert (parts["user"], parts["host"], parts["dbname"]) == ("app", "db", "notes")
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "postgresql://",
+            "postgresql:///notes?host=/run/postgresql",
+            "postgresql://app@%2Frun%2Fpostgresql/notes",
+            "postgresql://app:x@[::1]:5432,db:5433/notes?target_session_attrs=read-write",
+            "postgresql://app@db/notes?application_name=a%20b&options=-csearch_path%3Dx&sslmode=require",
+        ],
+    )
+    def test_usual_urls_are_accepted(self, app: SimpleNamespace, url: str) -> None:
+        assert app.settings.Settings(database_url=url).database_url.get_secret_value() == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "POSTGRESQL://db/x",
+            "postgresql://a:100%sure@db/x",
+            "postgresql://a:b%00@db/x",
+            "postgresql://a:b@db/x#y",
+            "postgresql://a:b@[::1/x",
+            "postgresql://a:b@db,,db2/x",
+            "postgresql://a:b@db/x?port=hunter2",
+            "postgresql://a:b@db/x?no_such_parameter=1",
+            "postgresql://a:b@db/x?sslmode",
+        ],
+    )
+    def test_unusable_urls_are_refused(self, app: SimpleNamespace, url: str) -> None:
+        with pytest.raises(ValidationError, match="not a URL like postgresql://"):
+            app.settings.Settings(database_url=url)
 
     @pytest.mark.parametrize(
         ("environment", "message"),
@@ -309,6 +357,25 @@ def answer(url: str, wanted: Callable[[httpx.Response], bool]) -> httpx.Response
                 return response
         time.sleep(0.02)
     raise AssertionError(f"{url} did not answer as wanted within 10 s")
+
+
+def read_login(server: socket.socket) -> tuple[dict[str, str], str]:
+    """Be a PostgreSQL without TLS that asks for the password, and then hangs up."""
+    server.settimeout(5)
+    connection, _ = server.accept()
+    with connection, connection.makefile("rwb", buffering=0) as stream:
+
+        def read_message() -> bytes:
+            return stream.read(int.from_bytes(stream.read(4)) - 4)
+
+        startup = read_message()
+        if startup == (80877103).to_bytes(4):  # a request for TLS
+            stream.write(b"N")
+            startup = read_message()
+        words = startup[4:].decode().rstrip("\0").split("\0")
+        stream.write(b"R" + (8).to_bytes(4) + (3).to_bytes(4))
+        assert stream.read(1) == b"p"
+        return dict(zip(words[::2], words[1::2], strict=True)), read_message()[:-1].decode()
 
 
 def free_port() -> int:

@@ -1,5 +1,6 @@
 """Progress on a terminal: what is being done, for how long, and what is left."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from layerlab.build.failure import shorten
 
+#: Columns from which there is room for a bar, too.
+WIDE = 110
+
 
 class Screen:
     """A terminal's progress line; says nothing where the output is no terminal."""
 
     def __init__(self, file: TextIO) -> None:
-        self.console = Console(file=file, highlight=False)
+        # rich would ask the standard streams, which pytest captures while a test runs.
+        width = os.get_terminal_size(file.fileno()).columns if file.isatty() else None
+        self.console = Console(file=file, highlight=False, width=width)
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._begun = 0.0
@@ -31,10 +37,12 @@ class Screen:
         if not self.shown:
             yield
             return
+        # A narrow terminal has room for the step or for the bar.
+        bar = [BarColumn(bar_width=12)] if self.console.width >= WIDE else []
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}"),
-            BarColumn(bar_width=12),
+            *bar,
             TextColumn("{task.completed:.0f}/{task.total:.0f}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
@@ -53,7 +61,7 @@ class Screen:
         """What is being done now, such as a variant and the step that it is at."""
         if self._bar is None:
             return
-        room = max(20, self.console.width - 42)
+        room = max(20, self.console.width - (44 if self.console.width >= WIDE else 31))
         text = shorten(f"{what}  {detail}" if detail else what, room)
         self._bar.update(self._task, description=escape(text))
 
@@ -65,7 +73,7 @@ class Screen:
         task = self._bar.tasks[self._task]
         elapsed = time.monotonic() - self._begun
         seconds = elapsed / max(1.0, task.completed) * ((task.total or 0) - task.completed)
-        self._bar.update(self._task, left=f"about {_duration(seconds)} left")
+        self._bar.update(self._task, left=f"~{_duration(seconds)} left")
 
     def say(self, message: str) -> None:
         """A line that stays, on a terminal; nothing elsewhere."""
