@@ -9,8 +9,8 @@ class LabError(Exception):
     """
 
 
-class EngineLost(LabError):
-    """The engine went away: nothing more can be measured on it."""
+class RunLost(LabError):
+    """Nothing more can be measured: the engine went away, or the store can't be written."""
 
 
 class Unmet(AssertionError):

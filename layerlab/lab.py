@@ -16,7 +16,7 @@ from layerlab.compare.rounds import interleaved
 from layerlab.engine import bases, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
-from layerlab.errors import EngineLost, LabError
+from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder
 from layerlab.record.store import Sample, Store
 from layerlab.show.live import Screen
@@ -67,8 +67,8 @@ class Lab:
         self.screen = screen
         self.settings = settings
         self.bases: list[bases.Base] = []
-        #: Dockerfiles to build in place of a variant's own, by variant.
-        self._readable: dict[str, Path] = {}
+        #: The copies that are built, by variant.
+        self._dockerfiles: dict[str, Path] = {}
         #: Whether a frontend can be fetched.
         self._frontends: dict[str, bool] = {}
         #: Why a variant can't be measured, by variant.
@@ -90,7 +90,9 @@ class Lab:
         for variant in variants:
             try:
                 self._have_bases(variant, had)
-                self._have_frontend(variant)
+                text = None if self._have_frontend(variant) else frontend.built_in(variant)
+                folder = self.run.folder / "dockerfiles" / slug(variant)
+                self._dockerfiles[variant.name] = variant.copy_to(folder, text)
             except LabError as problem:
                 self.problems[variant.name] = problem
         self.bases = list(had.values())
@@ -116,19 +118,19 @@ class Lab:
                 line = variant.dockerfile.line_naming(image)
                 raise LabError(f"{variant.where(line)}: {error}") from error
 
-    def _have_frontend(self, variant: Variant) -> None:
+    def _have_frontend(self, variant: Variant) -> bool:
         syntax = variant.dockerfile.syntax
         if syntax is None:
-            return
+            return True
         if syntax not in self._frontends:
             self.screen.say(f"fetching the frontend {syntax}")
             self._frontends[syntax] = frontend.fetched(self.endpoint, syntax, self.run.folder)
         if not self._frontends[syntax]:
-            self._readable[variant.name] = frontend.built_in(variant, self.run.folder)
             self.notes.append(
                 f"{variant.path.name}: its frontend {syntax} can't be fetched; "
                 "the engine's own read it instead."
             )
+        return self._frontends[syntax]
 
     def context(self, variant: Variant, nonce: str) -> Context:
         """A private copy of the app for a variant, told from all others by the nonce."""
@@ -142,7 +144,7 @@ class Lab:
             LabError: the build failed.
         """
         request = Request(
-            dockerfile=self._readable.get(variant.name, variant.path),
+            dockerfile=self._dockerfiles[variant.name],
             context=context.folder,
             parsed=variant.dockerfile,
             tag=f"layerlab/{slug(variant)}:{self.run.id}",
@@ -156,7 +158,7 @@ class Lab:
         built = build(self.endpoint, request, lambda step: self.screen.doing(title, step))
         self.screen.done()
         if built.failure and built.failure.kind == "engine":
-            raise EngineLost(built.failure.sentence)
+            raise RunLost(built.failure.sentence)
         if built.failure:
             raise LabError(built.failure.sentence)
         return built
@@ -182,7 +184,7 @@ class Lab:
                             continue
                         try:
                             built = self._rebuild(variant, edit, number, position, contexts)
-                        except EngineLost as problem:
+                        except RunLost as problem:
                             result.problems.update({v.name: problem for v in variants})
                         except LabError as problem:
                             result.problems[variant.name] = problem

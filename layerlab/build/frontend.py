@@ -1,7 +1,6 @@
 """The frontend that a ``# syntax=`` line asks for: an image that BuildKit fetches to read the Dockerfile."""
 
 import re
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -28,8 +27,8 @@ def fetched(endpoint: Endpoint, syntax: str, scratch: Path) -> bool:
         return build(endpoint, request).failure is None
 
 
-def built_in(variant: Variant, scratch: Path) -> Path:
-    """A copy of a variant's Dockerfile that the engine's own frontend reads, line for line.
+def built_in(variant: Variant) -> bytes:
+    """A variant's Dockerfile without its ``# syntax=`` line, line for line, for the engine's own frontend.
 
     Raises:
         LabError: the frontend is not Docker's own, so the built-in one can't stand for it.
@@ -40,11 +39,5 @@ def built_in(variant: Variant, scratch: Path) -> Path:
             f"{variant.path}:1: the frontend {syntax} can't be fetched, and the engine's own can't "
             "stand for it: remove the line, or make its registry reachable"
         )
-    folder = scratch / "dockerfiles" / variant.digest[:12]
-    folder.mkdir(parents=True, exist_ok=True)
-    copy = folder / variant.path.name
     text = variant.path.read_bytes().decode("utf-8-sig")
-    copy.write_bytes(_SYNTAX.sub("# (the syntax line that stood here)", text, count=1).encode())
-    if variant.ignore_file.is_file():
-        shutil.copy(variant.ignore_file, folder)
-    return copy
+    return _SYNTAX.sub("# (the syntax line that stood here)", text, count=1).encode()

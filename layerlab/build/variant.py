@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import re
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,18 @@ class Variant:
     def where(self, line: int) -> str:
         """A line of the Dockerfile, as editors and terminals understand it."""
         return f"{self.path.name}:{line}" if line else self.path.name
+
+    def copy_to(self, folder: Path, text: bytes | None = None) -> Path:
+        """A copy of the Dockerfile, with its ignore file, that no editor changes during a run.
+
+        ``text`` stands in for its content.
+        """
+        folder.mkdir(parents=True)
+        copy = folder / self.path.name
+        copy.write_bytes(self.path.read_bytes() if text is None else text)
+        if self.ignore_file.is_file():
+            shutil.copy(self.ignore_file, folder)
+        return copy
 
 
 def load(path: Path) -> Variant:

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from layerlab.build.progress import Step
-from layerlab.errors import LabError
+from layerlab.errors import LabError, RunLost
 
 #: Kept in SQLite's user_version; a newer one is refused rather than misread.
 SCHEMA_VERSION = 1
@@ -166,8 +166,8 @@ class Store:
         except sqlite3.Error as error:
             raise self._unwritable(error) from error
 
-    def _unwritable(self, error: sqlite3.Error) -> LabError:
-        return LabError(
+    def _unwritable(self, error: sqlite3.Error) -> RunLost:
+        return RunLost(
             f"the store {self.path} can't be written: {error}: what was measured before is kept; "
             "free disk space or end the other program, then run again"
         )
