@@ -1,12 +1,11 @@
 # layerlab.title: Two stages, a virtual environment
-# layerlab.teaches: A venv is one folder that any user can run, so the runtime need not be root
+# layerlab.teaches: A venv is one folder that any user can run; the builder's pip fills it, so that it carries none
 # layerlab.expect.layer-cache.unrelated-edit: copy
 FROM python:3.11 AS builder
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
+RUN python -m venv --without-pip /opt/venv
 WORKDIR /app
 COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+RUN pip --python /opt/venv/bin/python install --no-cache-dir -r requirements.txt
 
 FROM python:3.11-slim
 COPY --from=builder /opt/venv /opt/venv

@@ -1,10 +1,9 @@
 # layerlab.title: Ready for production
 # layerlab.teaches: venv, a user of its own, exec-form CMD, a health check without curl, and an ignore file
 FROM python:3.11 AS builder
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH
+RUN python -m venv --without-pip /opt/venv
 COPY requirements.txt .
-RUN pip install --no-cache-dir -r requirements.txt
+RUN pip --python /opt/venv/bin/python install --no-cache-dir -r requirements.txt
 
 FROM python:3.11-slim
 RUN useradd --system --uid 10001 --no-create-home app
