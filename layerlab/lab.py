@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -268,9 +268,13 @@ def slug(variant: Variant) -> str:
 
 @contextmanager
 def opened(
-    endpoint: Endpoint, screen: Screen, settings: Settings, variants: Sequence[Variant]
+    endpoint: Endpoint,
+    screen: Screen,
+    settings: Settings,
+    variants: Sequence[Variant],
+    took: Mapping[str, float],
 ) -> Iterator[Lab]:
-    """A lab on an engine, ready to build ``variants``.
+    """A lab on an engine, ready to build ``variants``; ``took`` is what was done before, in seconds.
 
     Removes what dead runs left before it begins, and all that this run made when it ends.
     """
@@ -281,6 +285,7 @@ def opened(
     with leftovers.running() as run, Store(folder / "store.sqlite") as store:
         lab = Lab(endpoint, run, store, screen, settings)
         try:
+            lab.took.update(took)
             lab.prepare(variants)
             yield lab
             store.end_run(run.id)

@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import time
 from collections.abc import Generator
 from contextlib import ExitStack
 from pathlib import Path
@@ -121,14 +122,21 @@ class Session:
         used = [item for item in session.items if set(NEEDS_ENGINE) & set(_fixtures(item))]
         if not used or self.config.getoption("collectonly"):
             return
+        took = {}
+        if seconds := os.environ.get("LAYERLAB_ENVIRONMENT_SECONDS"):
+            took["environment"] = float(seconds)  # told by the bootstrap script that made it
+        begun = time.monotonic()
         try:
             self.endpoint = choose(self.config.getoption("engine"), self.screen.say)
             if any("lab" in _fixtures(item) for item in used):
-                self._open_lab(self.endpoint, _selected(session.items))
+                took["engine"] = time.monotonic() - begun
+                self._open_lab(self.endpoint, _selected(session.items), took)
         except LabError as error:
             raise bad_input(error) from error
 
-    def _open_lab(self, endpoint: Endpoint, variants: list[Variant]) -> None:
+    def _open_lab(
+        self, endpoint: Endpoint, variants: list[Variant], took: dict[str, float]
+    ) -> None:
         settings = laboratory.Settings(
             project=self.project,
             rounds=self.config.getoption("rounds"),
@@ -136,7 +144,7 @@ class Session:
             build_limit_seconds=self.config.getoption("build_limit"),
         )
         self.lab = self.stack.enter_context(
-            laboratory.opened(endpoint, self.screen, settings, variants)
+            laboratory.opened(endpoint, self.screen, settings, variants, took)
         )
 
     @pytest.hookimpl(wrapper=True)
