@@ -65,7 +65,7 @@ def experiments(words: list[str]) -> int:
     # A polite kill, or a terminal that is closed, cleans up like Ctrl-C.
     for order in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(order, signal.default_int_handler)
-    return _code(pytest.main([*words, *_folder(words, "experiments")]))
+    return _pytest(project, [*words, *_folder(words, "experiments")])
 
 
 def tests(words: list[str]) -> int:
@@ -75,7 +75,7 @@ def tests(words: list[str]) -> int:
         if done.returncode:
             print(f"layerlab: `{shlex.join(check)}` failed", file=sys.stderr)
             return 1
-    return _code(pytest.main([*words, *_folder(words, "tests")]))
+    return _pytest(Path.cwd(), [*words, *_folder(words, "tests")])
 
 
 def _folder(words: list[str], folder: str) -> list[str]:
@@ -88,9 +88,13 @@ def _folder(words: list[str], folder: str) -> list[str]:
     return [] if named else [folder]
 
 
-def _code(status: int | pytest.ExitCode) -> int:
+def _pytest(project: Path, words: list[str]) -> int:
+    # pytest takes an option's value for a test file when it looks for its own settings: without
+    # this, `--variant ../other/my.Dockerfile` would make it read the settings of another project.
+    own = ["--rootdir", str(project), "--config-file", str(project / "pyproject.toml")]
+    status = int(pytest.main([*own, *words]))
     # pytest has codes of its own for a wrong command line (4) and for no test (5).
-    return BAD_INPUT if int(status) in (4, 5) else int(status)
+    return BAD_INPUT if status in (4, 5) else status
 
 
 def engine(words: list[str]) -> int:

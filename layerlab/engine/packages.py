@@ -151,6 +151,8 @@ class Apt:
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
             "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled": "false",
             "Acquire::Retries": "3",
+            # Nothing of dpkg's is changed, so its lock, which only root may take, is not needed.
+            "Debug::NoLocking": "true",
             # apt's sandbox user cannot enter a home folder that is closed to others.
             "APT::Sandbox::User": "root",
         }
