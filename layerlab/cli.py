@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from layerlab.build.variant import discover, load
 from layerlab.engine import doctor
 from layerlab.engine.choice import private_engine
-from layerlab.errors import LabError
+from layerlab.errors import LabError, os_sentence
 from layerlab.plugin import BAD_INPUT
+from layerlab.show.tables import plain
 
 USAGE = """\
 usage: ./lab COMMAND [...]
@@ -45,7 +47,12 @@ def dispatch(words: list[str]) -> int:
         if command == "doctor":
             return show_doctor(rest)
     except LabError as error:
-        print(f"layerlab: {error}", file=sys.stderr)
+        print(f"layerlab: {plain(str(error))}", file=sys.stderr)
+        return BAD_INPUT
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(f"layerlab: {plain(os_sentence(error))}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("layerlab: interrupted", file=sys.stderr)
@@ -64,8 +71,9 @@ def experiments(words: list[str]) -> int:
         raise LabError(f"{project} has no folder experiments/: go to layerlab's own folder")
     # A polite kill, or a terminal that is closed, cleans up like Ctrl-C.
     for order in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(order, signal.default_int_handler)
-    return _pytest(project, [*words, *_folder(words, "experiments")])
+        if signal.getsignal(order) != signal.SIG_IGN:  # as under nohup
+            signal.signal(order, signal.default_int_handler)
+    return _pytest(project, "experiments", words)
 
 
 def tests(words: list[str]) -> int:
@@ -75,24 +83,14 @@ def tests(words: list[str]) -> int:
         if done.returncode:
             print(f"layerlab: `{shlex.join(check)}` failed", file=sys.stderr)
             return 1
-    return _pytest(Path.cwd(), [*words, *_folder(words, "tests")])
+    return _pytest(Path.cwd(), "tests", words)
 
 
-def _folder(words: list[str], folder: str) -> list[str]:
-    """The default folder, unless the user named files."""
-    named = [
-        word for word in words if not word.startswith("-") and Path(word.split("::")[0]).exists()
-    ]
-    # The value of an option may be a file too: `--variant my.Dockerfile`.
-    named = [word for word in named if word.split("::")[0].endswith(".py") or Path(word).is_dir()]
-    return [] if named else [folder]
-
-
-def _pytest(project: Path, words: list[str]) -> int:
+def _pytest(project: Path, folder: str, words: list[str]) -> int:
     # pytest takes an option's value for a test file when it looks for its own settings: without
     # this, `--variant ../other/my.Dockerfile` would make it read the settings of another project.
     own = ["--rootdir", str(project), "--config-file", str(project / "pyproject.toml")]
-    status = int(pytest.main([*own, *words]))
+    status = int(pytest.main([*own, "-o", f"testpaths={folder}", *words]))
     # pytest has codes of its own for a wrong command line (4) and for no test (5).
     return BAD_INPUT if status in (4, 5) else status
 
@@ -110,8 +108,7 @@ def engine(words: list[str]) -> int:
         else:
             print(f"the private engine runs at {endpoint.host}")
     elif action == "status":
-        running = own.process() is not None and own.answers()
-        print(f"the private engine {'runs' if running else 'does not run'} ({own.folder})")
+        print(f"the private engine {'runs' if own.running else 'does not run'} ({own.folder})")
     elif action == "stop":
         own.stop()
         print("the private engine is stopped; its images and its build cache stay")
@@ -125,6 +122,12 @@ def show_doctor(words: list[str]) -> int:
     """Print what was found, and what to do about it."""
     parser = argparse.ArgumentParser(prog="./lab doctor")
     parser.add_argument("--engine", help="the engine to look at, as for `run`")
-    findings = doctor.examine(parser.parse_args(words).engine, Path.cwd())
-    print("\n".join(doctor.lines(findings)))
+    asked = parser.parse_args(words).engine
+    images = {
+        image: None
+        for path in discover(Path.cwd() / "dockerfiles")
+        for image in load(path).dockerfile.images()
+    }
+    findings = doctor.examine(asked, list(images))
+    print("\n".join(map(plain, doctor.lines(findings))))
     return 0 if all(finding.advice is None for finding in findings) else 1

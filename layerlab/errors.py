@@ -15,3 +15,8 @@ class RunLost(LabError):
 
 class Unmet(AssertionError):
     """A variant did not do what was expected of it: shown to its author without our frames."""
+
+
+def os_sentence(error: OSError) -> str:
+    """A failed file operation in one sentence: a full disk, a missing right, …"""
+    return f"{error.filename}: {error.strerror}: see to it that this can be written, then run again"

@@ -156,7 +156,6 @@ class Lab:
         title = f"{what}: {variant.name}"
         self.screen.doing(title)
         built = build(self.endpoint, request, lambda step: self.screen.doing(title, step))
-        self.screen.done()
         if built.failure and built.failure.kind == "engine":
             raise RunLost(built.failure.sentence)
         if built.failure:
@@ -181,6 +180,7 @@ class Lab:
                 for edit in (None, *EDITS):
                     for position, variant in enumerate(order, 1):
                         if variant.name in result.problems:
+                            self.screen.done()
                             continue
                         try:
                             built = self._rebuild(variant, edit, number, position, contexts)
@@ -190,6 +190,7 @@ class Lab:
                             result.problems[variant.name] = problem
                         else:
                             result.builds[variant.name][scenario_of(edit)].append(built)
+                        self.screen.done()
                 for context in contexts.values():
                     shutil.rmtree(context.folder)
         self.rebuilt = result

@@ -16,7 +16,7 @@ from layerlab import summary
 from layerlab.build.variant import Variant, load, select
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
-from layerlab.errors import LabError, Unmet
+from layerlab.errors import LabError, Unmet, os_sentence
 from layerlab.lab import Lab
 from layerlab.show.live import Screen
 from layerlab.show.tables import plain
@@ -42,7 +42,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--rounds", type=int, default=2, metavar="N", help="rounds (default: 2)")
     group.addoption(
-        "--steps", action="store_true", help="show the steps of every build of each variant too"
+        "--steps",
+        action="store_true",
+        help="show each variant's steps in every scenario, too (of the last round)",
     )
     group.addoption(
         "--standins",
@@ -104,7 +106,10 @@ class Session:
         if self._variants is None:
             try:
                 asked = self.config.getoption("variant")
-                self._variants = [load(p) for p in select(self.project / "dockerfiles", asked)]
+                # The bootstrap script changes the folder; paths are the caller's.
+                here = Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
+                paths = select(self.project / "dockerfiles", asked, here)
+                self._variants = [load(path) for path in paths]
             except LabError as error:
                 self._variants, self._broken = [], error
         return self._variants
@@ -133,6 +138,10 @@ class Session:
                 self._open_lab(self.endpoint, _selected(session.items), took)
         except LabError as error:
             raise bad_input(error) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise bad_input(LabError(os_sentence(error))) from error
 
     def _open_lab(
         self, endpoint: Endpoint, variants: list[Variant], took: dict[str, float]
@@ -152,7 +161,9 @@ class Session:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        problem = call.excinfo.value if call.excinfo else None
+        problem: object = call.excinfo.value if call.excinfo else None
+        if isinstance(problem, OSError) and problem.filename is not None:
+            problem = LabError(os_sentence(problem))
         if isinstance(problem, Unmet):
             report.longrepr = plain(str(problem))
         if isinstance(problem, LabError):

@@ -63,14 +63,24 @@ def build_text(endpoint: Endpoint, slim: str, run: Run, tmp_path: Path) -> Calla
 
 
 @pytest.fixture
-def lab_run(endpoint: Endpoint) -> Callable[..., subprocess.CompletedProcess[str]]:
+def project(tmp_path: Path) -> Path:
+    """A project like this one, with a record of its own."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    for name in ("app", "dockerfiles", "experiments", "pyproject.toml"):
+        (folder / name).symlink_to(PROJECT / name)
+    return folder
+
+
+@pytest.fixture
+def lab_run(endpoint: Endpoint, project: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs ``layerlab run`` on this session's engine, as a user does."""
 
     def run_it(*words: str | Path, **settings: str) -> subprocess.CompletedProcess[str]:
         environ = {**os.environ, **endpoint.environ(), "COLUMNS": "100", **settings}
         return subprocess.run(
             [sys.executable, "-m", "layerlab", "run", *map(str, words)],
-            cwd=PROJECT,
+            cwd=project,
             env=environ,
             capture_output=True,
             text=True,

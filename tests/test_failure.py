@@ -34,7 +34,7 @@ from streams import BUILDX, failure, recorded
         ),
         # The other stage's step was only cancelled because of it.
         ("parallel-fail", "run", 4, "[wrong 2/2] RUN sleep 0.3 && exit 4 failed with exit code 4"),
-        ("disk", "disk", 2, "the engine's disk is full"),
+        ("disk", "disk", 2, "no space is left where this step writes"),
         ("lost", "engine", 3, "the engine went away in mid-build"),
     ],
 )

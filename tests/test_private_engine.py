@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint, probe
 from layerlab.engine.private import PrivateEngine, lacking
 
@@ -121,7 +122,7 @@ def test_published_ports_answer_on_loopback_only(endpoint: Endpoint, slim: str) 
         ["python", "-m", "http.server", "80"],
         detach=True,
         ports={"80/tcp": None},
-        labels={"dev.layerlab.run": "ports"},
+        labels={leftovers.RUN_LABEL: "ports", leftovers.HOME_LABEL: leftovers.home()},
     )
     try:
         served.reload()

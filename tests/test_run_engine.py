@@ -1,15 +1,13 @@
 """`layerlab run` as its users meet it: students' Dockerfiles, mistakes, kills."""
 
-import io
 import os
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +15,10 @@ import pytest
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.private import PrivateEngine, lacking
+from layerlab.engine.root import as_root
 from layerlab.folders import cache_folder
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("slim")]
-PROJECT = Path(__file__).parent.parent
 LabRun = Callable[..., subprocess.CompletedProcess[str]]
 #: A dependency install that costs next to nothing.
 INSTALL = "RUN pip install --no-deps -r /dev/null"
@@ -59,13 +57,15 @@ def nothing_left(endpoint: Endpoint) -> object:
     ] == []
 
 
-def test_a_good_dockerfile_passes(lab_run: LabRun, student: Callable[[str], Path]) -> None:
+def test_a_good_dockerfile_passes(
+    lab_run: LabRun, student: Callable[[str], Path], project: Path
+) -> None:
     done = lab_run("-k", "cache", "--variant", student(GOOD), "--rounds", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
         r"^student +[\d.]+ s 0/3 +[\d.]+ s 3/3 +[\d.]+ s 2/3 ", done.stdout, re.MULTILINE
     )
-    assert "python:3.11-slim" in (PROJECT / ".layerlab/tables.md").read_text()
+    assert "python:3.11-slim" in (project / ".layerlab/tables.md").read_text()
 
 
 def test_a_wasteful_one_is_told_which_step_and_why(
@@ -164,10 +164,10 @@ def test_no_engine_is_said_so(lab_run: LabRun) -> None:
     assert "unix:///nowhere/docker.sock (from DOCKER_HOST)" in done.stderr
 
 
-def start_run(endpoint: Endpoint, *words: str | Path) -> subprocess.Popen[str]:
+def start_run(endpoint: Endpoint, project: Path, *words: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "layerlab", "run", "--rounds", "1", *map(str, words)],
-        cwd=PROJECT,
+        cwd=project,
         env={**os.environ, **endpoint.environ()},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -193,7 +193,11 @@ def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
 
 @pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_an_ended_run_leaves_nothing_and_loses_nothing(
-    endpoint: Endpoint, student: Callable[[str], Path], lab_run: LabRun, order: signal.Signals
+    endpoint: Endpoint,
+    student: Callable[[str], Path],
+    lab_run: LabRun,
+    project: Path,
+    order: signal.Signals,
 ) -> None:
     """The good variant's cold build is measured before the other one hangs and all is ended."""
     if not endpoint.private:
@@ -202,55 +206,73 @@ def test_an_ended_run_leaves_nothing_and_loses_nothing(
     hanging = student(f"FROM python:3.11-slim\nRUN exec sleep {marker}\n")
     good = hanging.with_name("good.Dockerfile")
     good.write_text(GOOD)
-    process = start_run(endpoint, "--variant", good, "--variant", hanging)
+    process = start_run(endpoint, project, "--variant", good, "--variant", hanging)
     wait_until(lambda: sleeping(marker))
     process.send_signal(order)
     said, _ = process.communicate(timeout=60)
     wait_until(lambda: not sleeping(marker), 15)
+    with sqlite3.connect(project / ".layerlab/store.sqlite") as store:
+        kept = store.execute(
+            "SELECT scenario, count(*) FROM sample WHERE variant = 'good' AND metric = 'wall'"
+        ).fetchall()
+    assert kept == [("cold", 1)]
     if order == signal.SIGKILL:
         assert leftovers.remaining(endpoint)
         lab_run("--variant", good, "--rounds", "1")
     else:
         assert process.returncode == 2, said
-    with sqlite3.connect(PROJECT / ".layerlab/store.sqlite") as store:
-        kept = store.execute(
-            "SELECT count(*) FROM sample WHERE run = (SELECT run FROM sample WHERE variant = 'good'"
-            " ORDER BY id DESC LIMIT 1) AND scenario = 'cold' AND metric = 'wall'"
-        ).fetchone()
-    assert kept == (1,)
 
 
-@pytest.mark.skipif(lacking() is not None, reason=f"no private engine here: {lacking()}")
-def test_an_engine_that_dies_in_mid_build_is_said_so(student: Callable[[str], Path]) -> None:
-    """On a second private engine, which is killed under a running build."""
-    folder = Path(f"/tmp/layerlab-dies-{os.getpid()}")
-    own = PrivateEngine(folder)
-    endpoint = own.start(lambda _: None)
+@pytest.fixture(scope="module")
+def small(endpoint: Endpoint, slim: str) -> Iterator[PrivateEngine]:
+    """A second private engine, on a small file system of its own, with the slim base."""
+    if lacking() is not None:
+        pytest.skip(f"no private engine here: {lacking()}")
+    folder = Path(f"/tmp/layerlab-small-{os.getpid()}")
+    folder.mkdir(mode=0o700)
+    mounted = as_root(["mount", "-t", "tmpfs", "-o", "size=1200m,mode=777", "tmpfs", folder])
+    subprocess.run(mounted, check=True)
+    own = PrivateEngine(folder / "engine")
     try:
-        marker = f"{6_000 + os.getpid()}.5"
-        # An image of nothing but a static program: this engine has no base, and needs none.
-        context = PROJECT / "app"
-        assert context.is_dir()
-        client = endpoint.connect()
-        image = io.BytesIO()
-        with (own.tools.folder / "engine/usr/bin/tini-static").open("rb") as program:
-            with tarfile.open(fileobj=image, mode="w") as tar:
-                entry = tarfile.TarInfo("bin/tini")
-                entry.size = os.fstat(program.fileno()).st_size
-                entry.mode = 0o755
-                tar.addfile(entry, program)
-            client.api.import_image_from_data(image.getvalue(), repository="tini", tag="1")
-        client.close()
-        hanging = student(
-            f'FROM tini:1\nRUN ["/bin/tini", "-h"]\nRUN ["/bin/tini", "--", "{marker}"]\n'
-        )
-        process = start_run(endpoint, "--variant", hanging)
-        time.sleep(0.5)
-        pid = own.process()
-        assert pid
-        os.kill(pid, signal.SIGKILL)
-        said, _ = process.communicate(timeout=90)
-        assert process.returncode == 2, said
-        assert "Traceback" not in said
+        there, here = own.start(lambda _: None).connect(), endpoint.connect()
+        there.images.load(here.images.get(slim).save())
+        there.images.get(here.images.get(slim).id).tag("python", "3.11-slim")
+        there.close()
+        here.close()
+        yield own
     finally:
         own.remove()
+        subprocess.run(as_root(["umount", folder]), check=True)
+        folder.rmdir()
+
+
+def test_a_full_disk_of_the_engine_is_said_so(
+    small: PrivateEngine, student: Callable[[str], Path], project: Path
+) -> None:
+    endless = "FROM python:3.11-slim\nRUN dd if=/dev/zero of=/endless bs=1M\n"
+    process = start_run(small.endpoint(), project, "--variant", student(endless))
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 2, said
+    assert "student.Dockerfile:2: no space is left where this step writes" in said
+    assert "Traceback" not in said
+    assert leftovers.remaining(small.endpoint()) == []
+
+
+def test_an_engine_that_dies_in_mid_build_is_said_so(
+    small: PrivateEngine, student: Callable[[str], Path], project: Path
+) -> None:
+    marker = f"{6_000 + os.getpid()}.5"
+    hanging = student(f"FROM python:3.11-slim\nRUN exec sleep {marker}\n")
+    process = start_run(small.endpoint(), project, "--variant", hanging)
+    wait_until(lambda: sleeping(marker))
+    pid = small.process()
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+    said, _ = process.communicate(timeout=90)
+    assert process.returncode == 2, said
+    assert "student.Dockerfile:2: the engine went away in mid-build" in said
+    assert "Traceback" not in said
+    assert not sleeping(marker)
+    small.start(lambda _: None)
+    leftovers.remove_dead(small.endpoint())
+    assert leftovers.remaining(small.endpoint()) == []

@@ -71,8 +71,8 @@ def explain(
     if any(_WITHOUT_SPACE.search(text) for text in (cause, *(failed.log if failed else ()))):
         return Failure(
             "disk",
-            f"{at}: the engine's disk is full: free some (`docker system df` shows what is used), "
-            f"then run again{_log(failed)}",
+            f"{at}: no space is left where this step writes, most likely on the engine's disk: free "
+            f"some (`docker system df` shows what is used), then run again{_log(failed)}",
             line,
         )
     if image := _IMAGE.search(cause):
@@ -93,7 +93,11 @@ def explain(
         busy = next((step for step in steps if step.unfinished), None)
         if busy and busy.line:
             line, at = busy.line, f"{file}:{busy.line}"
-        return Failure("engine", f"{at}: the engine went away in mid-build: {cause}", line)
+        return Failure(
+            "engine",
+            f"{at}: the engine went away in mid-build ({cause}): run again when it is back",
+            line,
+        )
     return Failure("dockerfile" if line else "other", f"{at}: {cause}{_log(failed)}", line)
 
 

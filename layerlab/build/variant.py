@@ -159,8 +159,8 @@ def discover(folder: Path) -> list[Path]:
     return sorted(folder.glob(f"*{SUFFIX}"))
 
 
-def select(folder: Path, asked: Sequence[str]) -> list[Path]:
-    """The Dockerfiles to use: all of the folder's, or those named (by name or by path).
+def select(folder: Path, asked: Sequence[str], here: Path = Path()) -> list[Path]:
+    """The Dockerfiles to use: all of the folder's, or those named (by name, or by path from ``here``).
 
     Raises:
         LabError: a name is neither a variant nor a file, or two files give one name.
@@ -174,7 +174,7 @@ def select(folder: Path, asked: Sequence[str]) -> list[Path]:
     for word in asked:
         path = known.get(word)
         if path is None:
-            path = Path(word)
+            path = here / word
             if path.is_dir():
                 path = path / "Dockerfile"
             if not path.is_file():

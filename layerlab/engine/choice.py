@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
 
 import docker.errors
 import requests.exceptions
@@ -35,9 +34,12 @@ def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     found = find(asked)
     if found is not None:
         return found
-    if lack := lacking():
-        raise LabError(f"no Docker engine answers at {DEFAULT_SOCKET}, and {lack}")
-    return probe(private_engine().start(progress))
+    try:
+        return probe(private_engine().start(progress))
+    except LabError as error:
+        if asked == "private" or lacking() is None:
+            raise
+        raise LabError(f"no Docker engine answers at {DEFAULT_SOCKET}, and {error}") from error
 
 
 def find(asked: str | None) -> Endpoint | None:
@@ -53,22 +55,23 @@ def find(asked: str | None) -> Endpoint | None:
     if asked == "private":
         return None
     client = usable_client()
-    if asked and "://" in asked:
-        return probe(_known(Endpoint(asked, "--engine", require(client))))
+    endpoint: Endpoint | None
     if asked:
-        return probe(from_context(require(client), asked))
-    if endpoint := named(client, os.environ):
-        return probe(_known(endpoint))
+        by_address = "://" in asked
+        endpoint = (
+            Endpoint(asked, "--engine", require(client))
+            if by_address
+            else from_context(require(client), asked)
+        )
+    else:
+        endpoint = named(client, os.environ)
+    if endpoint and endpoint.host == private_engine().endpoint().host:
+        # As in a shell made by `lab engine env`; should it have died, it is started again.
+        return None
+    if endpoint:
+        return probe(endpoint)
     default = Endpoint(DEFAULT_SOCKET, "default socket", client) if client else None
     return probe(default) if default and answers(default) else None
-
-
-def _known(endpoint: Endpoint) -> Endpoint:
-    """Our own engine is known as such by its socket, as in a shell made by `lab engine env`."""
-    own = private_engine().endpoint()
-    if endpoint.host != own.host:
-        return endpoint
-    return replace(own, origin=f"private engine, by {endpoint.origin}")
 
 
 def usable_client() -> Client | None:

@@ -4,7 +4,6 @@ import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from shlex import quote
 
 import docker.errors
@@ -29,8 +28,10 @@ class Finding:
     advice: str | None = None
 
 
-def examine(asked: str | None, project: Path) -> list[Finding]:
+def examine(asked: str | None, images: Sequence[str]) -> list[Finding]:
     """Look at the machine, the engine that would be used, and what is on it.
+
+    ``images`` are the base images that the variants name.
 
     An engine that is only to be had by starting the private one is not started.
     """
@@ -38,7 +39,7 @@ def examine(asked: str | None, project: Path) -> list[Finding]:
     findings = [Finding("python", sys.version.split()[0]), _disk(), _private(own)]
     try:
         endpoint = find(asked)
-        if endpoint is None and own.process() and own.answers():
+        if endpoint is None and own.running:
             endpoint = probe(own.endpoint())
     except LabError as error:
         return [*findings, Finding("engine", "none", str(error))]
@@ -62,10 +63,11 @@ def examine(asked: str | None, project: Path) -> list[Finding]:
             + ", rootless" * can.rootless
             + ", remote" * endpoint.remote,
         ),
-        _bases(endpoint, project),
-        _leftovers(endpoint),
     ]
-    return findings
+    try:
+        return [*findings, _bases(endpoint, images), _leftovers(endpoint)]
+    except LabError as error:
+        return [*findings, Finding("contents", "unknown", str(error))]
 
 
 def lines(findings: Sequence[Finding]) -> list[str]:
@@ -105,7 +107,7 @@ def _disk() -> Finding:
 
 
 def _private(own: PrivateEngine) -> Finding:
-    if own.process() is not None and own.answers():
+    if own.running:
         return Finding("private engine", f"runs ({own.folder})")
     if lack := lacking():
         return Finding("private engine", f"not possible here: {lack}")
@@ -113,12 +115,7 @@ def _private(own: PrivateEngine) -> Finding:
     return Finding("private engine", state)
 
 
-def _bases(endpoint: Endpoint, project: Path) -> Finding:
-    from layerlab.build.variant import discover, load
-
-    names: dict[str, None] = {}
-    for path in discover(project / "dockerfiles"):
-        names.update(dict.fromkeys(load(path).dockerfile.images()))
+def _bases(endpoint: Endpoint, names: Sequence[str]) -> Finding:
     client = endpoint.connect()
     states = []
     try:
@@ -128,6 +125,8 @@ def _bases(endpoint: Endpoint, project: Path) -> Finding:
                 kind = "stand-in" if "dev.layerlab.standin" in labels else "present"
             except docker.errors.ImageNotFound:
                 kind = "not yet"
+            except docker.errors.APIError as error:
+                kind = f"can't be: {error.explanation}"
             states.append(f"{name} {kind}")
     finally:
         client.close()
@@ -138,4 +137,5 @@ def _leftovers(endpoint: Endpoint) -> Finding:
     found = leftovers.remaining(endpoint)
     if not found:
         return Finding("leftovers", "none")
-    return Finding("leftovers", f"{len(found)}: {', '.join(found[:4])}; the next run removes them")
+    owner = "of a run that lives" if leftovers.alive() else "the next run removes them"
+    return Finding("leftovers", f"{len(found)}: {', '.join(found[:4])}; {owner}")

@@ -22,7 +22,8 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.errors import LabError
 from layerlab.folders import cache_folder
 
 RUN_LABEL = "dev.layerlab.run"
@@ -61,8 +62,9 @@ def running() -> Iterator[Run]:
     try:
         yield Run(identity, folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
-        lock.close()
+        with _births():
+            shutil.rmtree(folder, ignore_errors=True)
+            lock.close()
 
 
 @contextmanager
@@ -105,13 +107,16 @@ def _folders() -> list[Path]:
 
 def remove_dead(endpoint: Endpoint) -> list[str]:
     """Remove what killed runs left, on the engine and here; returns what was removed."""
-    living = alive()
     removed = []
-    for folder in _folders():
-        if folder.name not in living:
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(f"folder {folder.name}")
-    return removed + _remove(endpoint, lambda run: run not in living)
+    with _births():
+        for folder in _folders():
+            lock = _locked(folder)
+            if lock is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                lock.close()
+                removed.append(f"folder {folder.name}")
+    # Asked anew for each thing: a run may have been born since the list was made.
+    return removed + _remove(endpoint, lambda run: run not in alive())
 
 
 def remove_run(endpoint: Endpoint, run: Run) -> list[str]:
@@ -121,20 +126,24 @@ def remove_run(endpoint: Endpoint, run: Run) -> list[str]:
 
 def remaining(endpoint: Endpoint) -> list[str]:
     """What carries this user's label on the engine now, dead or alive, for people."""
-    found: list[str] = []
+    with _connected(endpoint) as client:
+        return [f"{kind} {_name(thing)}" for kind, thing, _ in _ours(client)]
+
+
+@contextmanager
+def _connected(endpoint: Endpoint) -> Iterator[docker.DockerClient]:
     client = endpoint.connect()
     try:
-        for kind, thing, _ in _ours(client):
-            found.append(f"{kind} {_name(thing)}")
+        yield client
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise LabError(unreachable(endpoint, error)) from error
     finally:
         client.close()
-    return found
 
 
 def _remove(endpoint: Endpoint, wanted: Any) -> list[str]:
     removed = []
-    client = endpoint.connect()
-    try:
+    with _connected(endpoint) as client:
         for kind, thing, run in _ours(client):
             if not wanted(run):
                 continue
@@ -145,8 +154,6 @@ def _remove(endpoint: Endpoint, wanted: Any) -> list[str]:
                 continue  # Another clean-up was faster.
             except (docker.errors.APIError, requests.exceptions.RequestException) as error:
                 _log.warning("could not remove %s %s: %s", kind, _name(thing), error)
-    finally:
-        client.close()
     return removed
 
 

@@ -6,8 +6,10 @@ the host's loopback. When its first process ends, the kernel ends all that it ev
 """
 
 import fcntl
+import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +30,7 @@ from layerlab.engine.tools import Tools, prepare
 from layerlab.errors import LabError
 
 SCRIPTS = Path(__file__).parent / "scripts"
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 START_SECONDS = 60
 STOP_SECONDS = 30
 #: The kernel's limit for a Unix socket's path, less the longest that the engine adds to its folder.
@@ -68,6 +71,16 @@ class PrivateEngine:
         return self.folder / "run"
 
     @property
+    def cgroup(self) -> str:
+        """The parent of the control groups of all that runs in this engine."""
+        return f"layerlab-{hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:8]}"
+
+    @property
+    def running(self) -> bool:
+        """Whether the engine lives and answers."""
+        return self.process() is not None and self.answers()
+
+    @property
     def log(self) -> Path:
         return self.folder / "engine.log"
 
@@ -106,7 +119,7 @@ class PrivateEngine:
         Raises:
             LabError: this machine can't have one, or it does not start (with its last log lines).
         """
-        if self.process() and self.answers():
+        if self.running:
             return self.endpoint()
         if lack := lacking():
             raise LabError(lack)
@@ -116,7 +129,7 @@ class PrivateEngine:
                 f"(at most {LONGEST_FOLDER} bytes): set XDG_CACHE_HOME to a shorter one"
             )
         with self._lock(progress):
-            if not (self.process() and self.answers()):
+            if not self.running:
                 distribution = this_distribution()
                 assert distribution is not None  # lacking() has seen to it
                 prepare(self.tools, distribution, progress)
@@ -133,8 +146,10 @@ class PrivateEngine:
 
     def remove(self) -> None:
         """Stop the engine and delete all that belongs to it."""
-        self.stop()
-        if self.folder.exists():
+        if not self.folder.exists():
+            return
+        with self._lock(lambda _: None):
+            self._end()
             run(as_root(["rm", "-rf", "--", self.folder]), doing="removing the private engine")
 
     @contextmanager
@@ -154,15 +169,10 @@ class PrivateEngine:
         if pid := self.process():
             # tini passes TERM on to dockerd, which stops its containers; should that take too
             # long, killing the outer process makes the kernel end everything inside.
-            children = _children(pid)
-            for child in children:
-                subprocess.run(
-                    as_root(["kill", "-TERM", str(child)]), capture_output=True, check=False
-                )
+            for child in _children(pid):
+                _signal(child, signal.SIGTERM)
             if not _wait(lambda: self.process() is None, STOP_SECONDS):
-                subprocess.run(
-                    as_root(["kill", "-KILL", str(pid)]), capture_output=True, check=False
-                )
+                _signal(pid, signal.SIGKILL)
                 _wait(lambda: self.process() is None, STOP_SECONDS)
         with suppress(OSError, ValueError, TypeError):
             close_link(self.tools, Link(**json.loads((self.folder / "link.json").read_text())))
@@ -171,6 +181,9 @@ class PrivateEngine:
             for name in ("pid", "docker.pid", "docker.sock", "hostnet", "link.json", "exec", "run")
         ]
         run(as_root(["rm", "-rf", "--", *leftovers]), doing="clearing a dead engine's files")
+        # The control groups of what ran in it; only empty ones can go.
+        groups = f"find /sys/fs/cgroup -depth -type d -path '*/{self.cgroup}*' -exec rmdir {{}} +"
+        subprocess.run(as_root(["sh", "-c", groups]), capture_output=True, check=False)
 
     def _launch(self) -> None:
         link = plan(self.tools, f"lab{os.getpid() % 10**8}")
@@ -191,6 +204,8 @@ class PrivateEngine:
             # the link; this link's only neighbour is the host itself.
             "DOCKER_INSECURE_NO_IPTABLES_RAW": "1",
         }
+        proxies = {k: v for k, v in os.environ.items() if k.lower() in PROXIES}
+        environ |= proxies  # for pulls
         words = ["env", "-i", *(f"{key}={value}" for key, value in environ.items())]
         words += [
             "unshare",
@@ -229,7 +244,7 @@ class PrivateEngine:
             "pidfile": str(self.folder / "docker.pid"),
             "hosts": [f"unix://{self.socket}"],
             "group": str(os.getgid()),
-            "cgroup-parent": "/layerlab",
+            "cgroup-parent": f"/{self.cgroup}",
             # The host's systemd does not know the processes of our process namespace by number.
             "exec-opts": ["native.cgroupdriver=cgroupfs"],
             "userland-proxy-path": str(self.scripts / "proxy.sh"),
@@ -250,6 +265,12 @@ class PrivateEngine:
             f"ENGINE_ADDRESS={link.address}\n"
             f"ENGINE_PROXY={quote(str(self.tools.proxy))}\n"
         )
+
+
+def _signal(pid: int, order: signal.Signals) -> None:
+    """Signal a process of root's; the program `kill` is not on every machine."""
+    words = as_root(["sh", "-c", 'kill -s "$1" "$2"', "sh", str(int(order)), str(pid)])
+    subprocess.run(words, capture_output=True, check=False)
 
 
 def _children(pid: int) -> list[int]:

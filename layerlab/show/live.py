@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
 from layerlab.build.failure import shorten
+from layerlab.show.tables import plain
 
 #: Columns from which there is room for a bar, too.
 WIDE = 110
@@ -62,11 +63,11 @@ class Screen:
         if self._bar is None:
             return
         room = max(20, self.console.width - (44 if self.console.width >= WIDE else 31))
-        text = shorten(f"{what}  {detail}" if detail else what, room)
+        text = shorten(plain(f"{what}  {detail}" if detail else what), room)
         self._bar.update(self._task, description=escape(text))
 
     def done(self) -> None:
-        """One piece of work has ended."""
+        """One piece of work has ended, or will not be done."""
         if self._bar is None:
             return
         self._bar.advance(self._task)
@@ -78,7 +79,7 @@ class Screen:
     def say(self, message: str) -> None:
         """A line that stays, on a terminal; nothing elsewhere."""
         if self.shown:
-            self.console.print(escape(message))
+            self.console.print(escape(plain(message)))
 
 
 def _duration(seconds: float) -> str:

@@ -2,7 +2,6 @@
 
 import re
 import statistics
-import unicodedata
 from collections.abc import Mapping, Sequence
 
 from tabulate import tabulate
@@ -80,8 +79,3 @@ def steps(build: Build, style: str, width: int = 80) -> str:
 def _in_cell(text: str, style: str) -> str:
     """In Markdown a pipe would begin the next cell; tabulate leaves that to its caller."""
     return text.replace("|", "\\|") if style == "github" else text
-
-
-def width_of(text: str) -> int:
-    """Columns that a line takes in a terminal; East Asian wide characters take two."""
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

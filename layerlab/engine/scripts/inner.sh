@@ -19,6 +19,15 @@ mount -t sysfs sysfs /sys
 mount --rbind "$ENGINE_FOLDER/exec/cgroup" /sys/fs/cgroup
 umount -l "$ENGINE_FOLDER/exec/cgroup"
 
+# A resolver on the host's loopback can't be reached from here: use those that it asks itself.
+if ! grep -q '^nameserver' /etc/resolv.conf || ! grep '^nameserver' /etc/resolv.conf | grep -qv 'nameserver[[:space:]]*127\.'; then
+    if [ -f /run/systemd/resolve/resolv.conf ]; then
+        mount --bind /run/systemd/resolve/resolv.conf /etc/resolv.conf
+    else
+        echo "every nameserver in /etc/resolv.conf is on this machine's loopback: images can't be pulled" >&2
+    fi
+fi
+
 # containerd keeps its shims' sockets in /run/containerd whatever its settings are: hide the host's.
 mkdir -p /run/containerd
 mount -t tmpfs -o mode=0711 tmpfs /run/containerd

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Runs as root, in a mount namespace of its own: ENGINE_FOLDER and the other settings come from namespace.py.
 set -eu
+# Whoever starts the engine must be able to read its pid, whatever their umask.
+umask 022
 echo $$ > "$ENGINE_FOLDER/pid"
 # The engine's helpers need a way back to the host's network, to answer on its loopback.
 : > "$ENGINE_FOLDER/hostnet"
