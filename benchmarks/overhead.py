@@ -23,7 +23,7 @@ from layerlab.build.variant import load
 from layerlab.compare.rounds import interleaved
 from layerlab.engine import bases, leftovers
 from layerlab.engine.choice import choose
-from layerlab.lab import build_samples
+from layerlab.record.samples import build_samples
 from layerlab.record.store import Store
 
 PROJECT = Path(__file__).resolve().parent.parent

@@ -18,7 +18,8 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder
-from layerlab.record.store import Sample, Store
+from layerlab.record.samples import build_samples
+from layerlab.record.store import Store
 from layerlab.show.live import Screen
 
 COLD = "cold"
@@ -226,33 +227,6 @@ class Lab:
                 "or pruning this engine's build cache?"
             )
         return built
-
-
-def build_samples(
-    variant: Variant, scenario: str, number: int, position: int, built: Build, invalid: str | None
-) -> list[Sample]:
-    """A build's values, as the store keeps them; the first is the one that its steps belong to."""
-    values = (
-        ("wall", built.wall_seconds, "s"),
-        ("engine", built.engine_seconds, "s"),
-        ("context", built.context_bytes, "bytes"),
-        ("reused", built.reused, "steps"),
-    )
-    return [
-        Sample(
-            experiment="layer-cache",
-            variant=variant.name,
-            digest=variant.digest,
-            scenario=scenario,
-            round=number,
-            position=position,
-            metric=metric,
-            value=value,
-            unit=unit,
-            invalid=invalid,
-        )
-        for metric, value, unit in values
-    ]
 
 
 def scenario_of(edit: Edit | None) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from layerlab.engine import choice
 from layerlab.engine.client import Client
-from layerlab.engine.endpoint import Endpoint, image_store, named, unreachable, version_tuple
+from layerlab.engine.endpoint import Endpoint, image_store, unreachable, version_tuple
 from layerlab.errors import LabError
 
 CLIENT = Client("docker")
@@ -99,7 +99,7 @@ def docker_command(tmp_path: Path, steered: pytest.MonkeyPatch) -> None:
 
 def test_docker_host_goes_before_a_context(steered: pytest.MonkeyPatch) -> None:
     environment = {"DOCKER_HOST": "tcp://a:1", "DOCKER_CONTEXT": "team", "DOCKER_TLS_VERIFY": ""}
-    endpoint = named(CLIENT, environment)
+    endpoint = choice.named(CLIENT, environment)
     assert endpoint is not None
     assert (endpoint.host, endpoint.origin, dict(endpoint.extra)) == (
         "tcp://a:1",
@@ -110,7 +110,7 @@ def test_docker_host_goes_before_a_context(steered: pytest.MonkeyPatch) -> None:
 
 def test_docker_host_with_tls(steered: pytest.MonkeyPatch) -> None:
     tls = {"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": "/certs"}
-    endpoint = named(CLIENT, {"DOCKER_HOST": "tcp://a:1", **tls})
+    endpoint = choice.named(CLIENT, {"DOCKER_HOST": "tcp://a:1", **tls})
     assert endpoint is not None
     assert dict(endpoint.extra) == tls
     assert {key: endpoint.environ()[key] for key in tls} == tls
@@ -124,7 +124,7 @@ def test_a_context_is_named_by_a_variable_or_by_the_configuration(
     environment = {"DOCKER_CONTEXT": "team"} if source == "variable" else {}
     if source == "configuration":
         (tmp_path / "config.json").write_text('{"currentContext": "team"}')
-    endpoint = named(Client(str(tmp_path / "bin" / "docker")), environment)
+    endpoint = choice.named(Client(str(tmp_path / "bin" / "docker")), environment)
     assert endpoint is not None
     assert (endpoint.host, endpoint.origin) == ("tcp://127.0.0.1:1", "docker context 'team'")
 
@@ -134,13 +134,13 @@ def test_nothing_but_the_default_is_named(
     steered: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
     (tmp_path / "config.json").write_text(content)
-    assert named(CLIENT, {}) is None
-    assert named(None, {"DOCKER_CONTEXT": "team"}) is None
+    assert choice.named(CLIENT, {}) is None
+    assert choice.named(None, {"DOCKER_CONTEXT": "team"}) is None
 
 
 def test_without_a_client_docker_host_says_what_to_install(steered: pytest.MonkeyPatch) -> None:
     with pytest.raises(LabError, match="install Docker's client with buildx"):
-        named(None, {"DOCKER_HOST": "tcp://a:1"})
+        choice.named(None, {"DOCKER_HOST": "tcp://a:1"})
 
 
 def test_a_docker_command_is_steered_to_its_engine_alone(steered: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """An endpoint: which engine is used, how to reach it, and what it can do."""
 
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -214,57 +213,3 @@ def probe(endpoint: Endpoint) -> Endpoint:
             memory_bytes=int(info.get("MemTotal", 0)),
         ),
     )
-
-
-def from_context(client: Client, name: str) -> Endpoint:
-    """The endpoint of a docker context.
-
-    Raises:
-        LabError: there is no such context.
-    """
-    try:
-        # Contexts are the user's, in the user's configuration, even where the client is our own.
-        text = run(
-            [client.docker, "context", "inspect", name],
-            doing=f"reading the docker context '{name}'",
-        )
-    except LabError as error:
-        raise LabError(
-            f"`{name}` is no docker context here (`docker context ls` lists them) and no address "
-            "such as unix:///var/run/docker.sock or ssh://user@host"
-        ) from error
-    found = json.loads(text)[0]
-    target = found["Endpoints"]["docker"]
-    extra: dict[str, str] = {}
-    if found.get("TLSMaterial", {}).get("docker"):
-        extra["DOCKER_CERT_PATH"] = str(Path(found["Storage"]["TLSPath"]) / "docker")
-        extra["DOCKER_TLS_VERIFY"] = "" if target.get("SkipTLSVerify") else "1"
-    return Endpoint(target["Host"], f"docker context '{name}'", client, extra)
-
-
-def named(client: Client | None, environment: Mapping[str, str]) -> Endpoint | None:
-    """The engine that the environment names: ``DOCKER_HOST``, else the current docker context.
-
-    None means that nothing but the default is named.
-    """
-    if host := environment.get("DOCKER_HOST"):
-        extra = {
-            key: environment[key]
-            for key in ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-            if environment.get(key)
-        }
-        return Endpoint(host, "DOCKER_HOST", require(client), extra)
-    if client is None:
-        return None
-    context = environment.get("DOCKER_CONTEXT") or client.current_context()
-    return None if context in ("", "default") else from_context(client, context)
-
-
-def require(client: Client | None) -> Client:
-    """The client, or the sentence that says what to install."""
-    if client is None:
-        raise LabError(
-            "the command `docker` is not on this machine: install Docker's client with buildx "
-            "(docker-ce-cli and docker-buildx-plugin), or use --engine private"
-        )
-    return client
