@@ -11,7 +11,7 @@ import logging
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -141,7 +141,7 @@ def _connected(endpoint: Endpoint) -> Iterator[docker.DockerClient]:
         client.close()
 
 
-def _remove(endpoint: Endpoint, wanted: Any) -> list[str]:
+def _remove(endpoint: Endpoint, wanted: Callable[[str], bool]) -> list[str]:
     removed = []
     with _connected(endpoint) as client:
         for kind, thing, run in _ours(client):
