@@ -1,6 +1,7 @@
 # layerlab.title: Two stages, pip install --user
 # layerlab.teaches: Build on the full base, run on the slim one, and copy only /root/.local across
 # layerlab.expect.layer-cache.unrelated-edit: copy
+# layerlab.differs-from: single-stage-compiler: compiler stays in its stage
 FROM python:3.11 AS builder
 WORKDIR /app
 COPY requirements.txt .

@@ -24,15 +24,17 @@ from layerlab.build import cachemiss
 from layerlab.build.context import EDITS, Edit
 from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
-from layerlab.lab import COLD, Lab, Rebuilds
+from layerlab.lab import Lab
+from layerlab.labs import layer_cache
+from layerlab.labs.layer_cache import COLD, Rebuilds
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.experiment(layer_cache.EXPERIMENT)]
 
 
 @pytest.fixture(scope="module")
 def rebuilds(lab: Lab, selected_variants: list[Variant]) -> Rebuilds:
     """Every selected variant, built cold and after each edit, in interleaved rounds."""
-    return lab.rebuilds(selected_variants)
+    return layer_cache.measure(lab, selected_variants)
 
 
 def test_cold_build(rebuilds: Rebuilds, variant: Variant) -> None:
@@ -44,7 +46,7 @@ def test_cold_build(rebuilds: Rebuilds, variant: Variant) -> None:
 @pytest.mark.parametrize("edit", EDITS, ids=lambda edit: edit.scenario)
 def test_rebuild(rebuilds: Rebuilds, variant: Variant, edit: Edit) -> None:
     """After an edit, just what has to run again runs again."""
-    expected = variant.expects("layer-cache", edit.scenario)
+    expected = variant.expects(layer_cache.EXPERIMENT, edit.scenario)
     for build in rebuilds.rounds(variant, edit.scenario):
         if cachemiss.cost(variant, build) != expected:
             raise Unmet(cachemiss.explain(variant, build, edit, expected))

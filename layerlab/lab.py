@@ -1,29 +1,25 @@
 """The lab: the one object that experiments hold."""
 
 import hashlib
-import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
-from layerlab.build import cachemiss, frontend
+from layerlab.build import frontend
 from layerlab.build.buildx import Build, Request, build
-from layerlab.build.context import EDITS, Context, Edit, copy_context
+from layerlab.build.context import Context, copy_context
 from layerlab.build.variant import Variant
-from layerlab.compare.rounds import interleaved
 from layerlab.engine import bases, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder
-from layerlab.record.samples import build_samples
 from layerlab.record.store import Store
 from layerlab.show.live import Screen
-
-COLD = "cold"
-SCENARIOS = (COLD, *(edit.scenario for edit in EDITS))
+from layerlab.show.section import Section
 
 
 @dataclass(frozen=True)
@@ -36,24 +32,16 @@ class Settings:
     build_limit_seconds: float = 900
 
 
-@dataclass(frozen=True)
-class Rebuilds:
-    """What the layer-cache lab measured."""
+class Result(Protocol):
+    """What a lab measured, ready to be shown."""
 
-    #: variant -> scenario -> the rounds' builds that are valid
-    builds: dict[str, dict[str, list[Build]]]
-    #: variant -> why it was not measured to the end
-    problems: dict[str, LabError]
+    def sections(self, style: str, width: int) -> Iterator[Section]:
+        """Tables in a tabulate format, for ``width`` columns of a terminal."""
+        ...
 
-    def rounds(self, variant: Variant, scenario: str) -> list[Build]:
-        """A scenario's builds.
-
-        Raises:
-            LabError: the variant's build failed, or a measurement was invalid.
-        """
-        if problem := self.problems.get(variant.name):
-            raise problem
-        return self.builds[variant.name][scenario]
+    def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """Pictures, written into a folder as they are asked for: title and file."""
+        ...
 
 
 class Lab:
@@ -78,8 +66,8 @@ class Lab:
         self.took: dict[str, float] = {}
         #: What a reader of the tables must know.
         self.notes: list[str] = []
-        #: Results by experiment, for the tables at the end.
-        self.rebuilt: Rebuilds | None = None
+        #: What each lab measured, by its experiment's name.
+        self.results: dict[str, Result] = {}
 
     def prepare(self, variants: Sequence[Variant]) -> None:
         """Have every base image and frontend present before anything is timed.
@@ -133,10 +121,14 @@ class Lab:
             )
         return self._frontends[syntax]
 
-    def context(self, variant: Variant, nonce: str) -> Context:
-        """A private copy of the app for a variant, told from all others by the nonce."""
-        folder = self.run.folder / "contexts" / nonce
+    def context(self, name: str, nonce: str | None) -> Context:
+        """A private copy of the app; a nonce tells its files from those of all other copies."""
+        folder = self.run.folder / "contexts" / name
         return copy_context(self.settings.project / "app", folder, nonce)
+
+    def tag(self, variant: Variant) -> str:
+        """The name of a variant's image, the one that was built last."""
+        return f"layerlab/{slug(variant)}:{self.run.id}"
 
     def build(self, variant: Variant, context: Context, what: str, *, cold: bool = False) -> Build:
         """Build a variant from a context and measure it.
@@ -148,7 +140,7 @@ class Lab:
             dockerfile=self._dockerfiles[variant.name],
             context=context.folder,
             parsed=variant.dockerfile,
-            tag=f"layerlab/{slug(variant)}:{self.run.id}",
+            tag=self.tag(variant),
             labels=self.run.labels,
             no_cache=cold,
             build_contexts=bases.build_contexts(self.bases),
@@ -162,76 +154,6 @@ class Lab:
         if built.failure:
             raise LabError(built.failure.sentence)
         return built
-
-    def rebuilds(self, variants: Sequence[Variant]) -> Rebuilds:
-        """Measure a cold build and each rebuild of each variant, round by round.
-
-        Within a round the variants take turns at every scenario. A variant whose build fails is left
-        out from there on; the others go on.
-        """
-        begun = time.monotonic()
-        builds: dict[str, dict[str, list[Build]]] = {
-            variant.name: {scenario: [] for scenario in SCENARIOS} for variant in variants
-        }
-        result = Rebuilds(builds, self.problems)
-        total = len(variants) * len(SCENARIOS) * self.settings.rounds
-        with self.screen.work("layer cache", total):
-            for number, order in interleaved(variants, self.settings.rounds):
-                contexts: dict[str, Context] = {}
-                for edit in (None, *EDITS):
-                    for position, variant in enumerate(order, 1):
-                        if variant.name in result.problems:
-                            self.screen.done()
-                            continue
-                        try:
-                            built = self._rebuild(variant, edit, number, position, contexts)
-                        except RunLost as problem:
-                            result.problems.update({v.name: problem for v in variants})
-                        except LabError as problem:
-                            result.problems[variant.name] = problem
-                        else:
-                            result.builds[variant.name][scenario_of(edit)].append(built)
-                        self.screen.done()
-                for context in contexts.values():
-                    shutil.rmtree(context.folder)
-        self.rebuilt = result
-        self.took["layer cache"] = time.monotonic() - begun
-        return result
-
-    def _rebuild(
-        self,
-        variant: Variant,
-        edit: Edit | None,
-        number: int,
-        position: int,
-        contexts: dict[str, Context],
-    ) -> Build:
-        nonce = f"{self.run.id}-{slug(variant)}-{number}"
-        if edit is None:
-            contexts[variant.name] = self.context(variant, nonce)
-        else:
-            contexts[variant.name].apply(edit, nonce)
-        scenario = scenario_of(edit)
-        what = f"{scenario}, round {number}/{self.settings.rounds}"
-        built = self.build(variant, contexts[variant.name], what, cold=edit is None)
-        invalid = None
-        if edit is None:
-            invalid = cachemiss.invalid_cold(built)
-        elif edit.path is None:
-            invalid = cachemiss.invalid_no_change(built)
-        for sample in build_samples(variant, scenario, number, position, built, invalid):
-            self.store.add(self.run.id, sample, built.steps if sample.metric == "wall" else ())
-        if invalid:
-            raise LabError(
-                f"{variant.path.name}: the measurement is void: {invalid}; is another program using "
-                "or pruning this engine's build cache?"
-            )
-        return built
-
-
-def scenario_of(edit: Edit | None) -> str:
-    """The name of the scenario that an edit makes; None is the cold build."""
-    return edit.scenario if edit else COLD
 
 
 def slug(variant: Variant) -> str:

@@ -23,6 +23,8 @@ from layerlab.show.tables import plain
 
 BAD_INPUT = 2
 NEEDS_ENGINE = ("lab", "endpoint")
+#: Options that ask for more of what was measured.
+REQUESTS = ("steps", "layers", "plot")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +49,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="show each variant's steps in every scenario, too (of the last round)",
     )
     group.addoption(
+        "--layers",
+        action="store_true",
+        help="show each image's layers, where its bytes are, and what of them is of no use, too",
+    )
+    group.addoption(
+        "--plot", action="store_true", help="show bars of the images' parts in the terminal, too"
+    )
+    group.addoption(
         "--standins",
         action="store_true",
         help="where no registry answers, build base images from Debian packages on your engine too",
@@ -61,6 +71,10 @@ def pytest_configure(config: pytest.Config) -> None:
         raise bad_input(LabError(f"--rounds {config.getoption('rounds')}: give 1 or more"))
     if config.getoption("build_limit") <= 0:
         raise bad_input(LabError("--build-limit: give more than 0 seconds"))
+    config.addinivalue_line(
+        "markers",
+        "experiment(name): the lab that a test belongs to; some variants are for some only",
+    )
     config.pluginmanager.register(Session(config), "layerlab-session")
 
 
@@ -115,11 +129,16 @@ class Session:
         return self._variants
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        mark = metafunc.definition.get_closest_marker("experiment")
+        variants = [v for v in self.variants() if mark is None or v.is_for(mark.args[0])]
         if "variant" in metafunc.fixturenames:
-            variants = self.variants()
-            metafunc.parametrize(
-                "variant", variants, ids=[v.name for v in variants], scope="session"
+            metafunc.parametrize("variant", _named(variants), scope="session")
+        if "compared_variant" in metafunc.fixturenames:
+            compared = [v for v in variants if v.header.differs_from]
+            nothing = pytest.param(
+                None, marks=pytest.mark.skip("no variant of this run says from which it differs")
             )
+            metafunc.parametrize("compared_variant", _named(compared) or [nothing])
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if self._broken:
@@ -185,8 +204,8 @@ class Session:
         if self.lab is None:
             return
         width = shutil.get_terminal_size().columns
-        steps = self.config.getoption("steps")
-        for title, lines in summary.sections(self.lab, steps=steps, width=width):
+        requested = [name for name in REQUESTS if self.config.getoption(name)]
+        for title, lines in summary.sections(self.lab, requested=requested, width=width):
             terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
@@ -205,10 +224,14 @@ def _selected(items: list[pytest.Item]) -> list[Variant]:
     found: dict[str, Variant] = {}
     for item in items:
         callspec = getattr(item, "callspec", None)
-        variant = callspec.params.get("variant") if callspec else None
-        if isinstance(variant, Variant):
-            found[variant.name] = variant
+        for variant in callspec.params.values() if callspec else ():
+            if isinstance(variant, Variant):
+                found[variant.name] = variant
     return list(found.values())
+
+
+def _named(variants: list[Variant]) -> list[Any]:
+    return [pytest.param(variant, id=variant.name) for variant in variants]
 
 
 def _session(request: pytest.FixtureRequest) -> Session:
@@ -225,10 +248,10 @@ def endpoint(request: pytest.FixtureRequest) -> Endpoint:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def selected_variants(request: pytest.FixtureRequest) -> list[Variant]:
-    """The variants of the tests that run: what is measured together."""
-    return _selected(request.session.items)
+    """The variants of an experiment's tests that run: what is measured together."""
+    return _selected([item for item in request.session.items if item.path == request.path])
 
 
 @pytest.fixture(scope="session")

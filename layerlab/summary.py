@@ -1,43 +1,41 @@
 """What a run says at its end: its tables, what they were measured on, where they are kept."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from layerlab.engine import bases
 from layerlab.errors import LabError
 from layerlab.folders import record_folder
-from layerlab.lab import SCENARIOS, Lab
-from layerlab.show import tables
+from layerlab.lab import Lab
+from layerlab.show.section import Section
 from layerlab.show.tables import plain
 
 
-def sections(lab: Lab, *, steps: bool, width: int) -> Iterator[tuple[str, list[str]]]:
-    """The run's tables for a terminal: title and lines."""
-    if lab.rebuilt is None:
-        return
-    yield (
-        "layer cache: seconds and steps reused/total",
-        [
-            *tables.layer_cache(lab.rebuilt.builds, SCENARIOS, "simple").splitlines(),
-            "",
-            *(piece for note in footnotes(lab) for piece in wrapped(note, width)),
-        ],
-    )
-    if steps:
-        for variant, by_scenario in lab.rebuilt.builds.items():
-            for scenario, builds in by_scenario.items():
-                if builds:
-                    table = tables.steps(builds[-1], "simple", width)
-                    yield f"{plain(variant)}: steps, {scenario}", table.splitlines()
+def sections(
+    lab: Lab, *, requested: Collection[str], width: int
+) -> Iterator[tuple[str, list[str]]]:
+    """The run's tables for a terminal: title and lines.
+
+    ``requested`` are the options with which the user asked for more.
+    """
+    for result in lab.results.values():
+        for section in result.sections("simple", width):
+            if section.on_request is None or section.on_request in requested:
+                yield section.title, section_lines(section, width)
+    if lab.results:
+        yield "this run", [line for note in footnotes(lab) for line in wrapped(note, width)]
+
+
+def section_lines(section: Section, width: int) -> list[str]:
+    """A section without its title, for a terminal."""
+    notes = [line for note in section.notes for line in wrapped(plain(note), width)]
+    return [*section.table.splitlines(), *([""] if notes else []), *notes]
 
 
 def footnotes(lab: Lab) -> list[str]:
     """What the tables were measured on."""
-    rounds = lab.settings.rounds
     return [
-        f"Seconds: wall clock of one build, median of {rounds} round{'s' * (rounds > 1)}.",
-        "Steps: reused/all of RUN, COPY and ADD.",
         f"Engine: {lab.endpoint.described()}",
         f"Bases: {bases.described(lab.bases)}",
         *map(plain, lab.notes),
@@ -69,20 +67,23 @@ def shown(path: Path) -> str:
 
 
 def write_markdown(lab: Lab) -> None:
-    """Write the run's tables to ``.layerlab/tables.md``."""
-    if lab.rebuilt is None:
+    """Write the run's tables to ``.layerlab/tables.md``, and its pictures beside it."""
+    if not lab.results:
         return
-    parts = [
-        "## Layer cache",
-        tables.layer_cache(lab.rebuilt.builds, SCENARIOS, "github"),
-        "\n".join(f"- {line}" for line in footnotes(lab)),
-        *(
-            f"### {plain(variant)}: failed\n\n{indented(problem)}"
-            for variant, problem in lab.problems.items()
-        ),
+    file = markdown_file(lab)
+    parts: list[str] = []
+    for result in lab.results.values():
+        for section in result.sections("github", 120):
+            if section.on_request == "plot":
+                continue  # it is there as a picture
+            level = "##" if section.on_request is None else "###"
+            parts += [f"{level} {section.title[:1].upper()}{section.title[1:]}", section.table]
+            if section.notes:
+                parts.append("\n".join(f"- {plain(note)}" for note in section.notes))
+        parts += [f"![{title}]({path.name})" for title, path in result.figures(file.parent)]
+    parts += [
+        f"### {plain(variant)}: failed\n\n{indented(problem)}"
+        for variant, problem in lab.problems.items()
     ]
-    for variant, by_scenario in lab.rebuilt.builds.items():
-        for scenario, builds in by_scenario.items():
-            if builds:
-                parts += [f"### {plain(variant)}: {scenario}", tables.steps(builds[-1], "github")]
-    markdown_file(lab).write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    parts += ["## This run", "\n".join(f"- {line}" for line in footnotes(lab))]
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from layerlab.build.variant import COSTS, GOALS, discover, load, select
+from layerlab.build.header import GOALS
+from layerlab.build.variant import discover, load, select
 from layerlab.errors import LabError
 
 DOCKERFILES = Path(__file__).parent.parent / "dockerfiles"
@@ -21,18 +22,25 @@ def write(folder: Path, text: str | bytes, name: str = "mine.Dockerfile") -> Pat
 @pytest.mark.parametrize("path", OURS, ids=[path.stem for path in OURS])
 def test_every_variant_of_ours_says_what_it_is(path: Path) -> None:
     variant = load(path)
-    assert variant.title
-    assert variant.teaches
+    assert variant.header.title
+    assert variant.header.teaches
     assert variant.dockerfile.images()
-    assert {variant.expects("layer-cache", scenario) for scenario in GOALS["layer-cache"]} <= set(
-        COSTS
-    )
+    for experiment, scenarios in GOALS.items():
+        for scenario, goal in scenarios.items():
+            assert variant.expects(experiment, scenario) in goal.allowed
+
+
+def test_a_variant_of_ours_differs_from_one_that_is_there() -> None:
+    known = {path.name.removesuffix(".Dockerfile") for path in OURS}
+    others = [variant.header.differs_from for variant in map(load, OURS)]
+    assert {other[0] for other in others if other} <= known
+    assert any(others)
 
 
 def test_a_header_declares_and_the_goal_is_the_rest(tmp_path: Path) -> None:
     text = "#layerlab.title :  A title: with colons \n\n# layerlab.expect.layer-cache.source-edit:install\nFROM a\n"
     variant = load(write(tmp_path, text))
-    assert variant.title == "A title: with colons"
+    assert variant.header.title == "A title: with colons"
     assert variant.expects("layer-cache", "source-edit") == "install"
     assert variant.expects("layer-cache", "no-change") == "nothing"
 
@@ -53,6 +61,9 @@ def test_a_header_declares_and_the_goal_is_the_rest(tmp_path: Path) -> None:
         ("# layerlab.title", "`layerlab.title` has no value"),
         ("# layerlab.title A title", "write `# layerlab.title: …`"),
         ("# layerlab.expect.layer-cache.source-edit = copy", "has no value"),
+        ("# layerlab.labs: image-sise", "no lab `image-sise` (did you mean `image-size`?)"),
+        ("# layerlab.differs-from: other", "write `# layerlab.differs-from: NAME: "),
+        ("# layerlab.expect.image-size.waste: none", "write one of little, much, any"),
         ("# layerlab.: x", "no header `layerlab.`"),
     ],
 )
@@ -69,7 +80,7 @@ def test_a_broken_header_is_told_with_its_line(
 
 
 def test_comments_below_the_first_instruction_are_no_header(tmp_path: Path) -> None:
-    assert load(write(tmp_path, "FROM a\n# layerlab.nonsense\n")).title == ""
+    assert load(write(tmp_path, "FROM a\n# layerlab.nonsense\n")).header.title == ""
 
 
 @pytest.mark.parametrize(
@@ -92,7 +103,7 @@ def test_what_is_no_dockerfile(tmp_path: Path, data: bytes, words: str) -> None:
 )
 def test_a_byte_order_mark_and_crlf_are_fine(tmp_path: Path, data: str) -> None:
     variant = load(write(tmp_path, data))
-    assert variant.title == "도커"
+    assert variant.header.title == "도커"
     assert variant.dockerfile.images() == ["a"]
 
 

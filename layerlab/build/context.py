@@ -64,8 +64,8 @@ class Context:
             os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
 
 
-def copy_context(source: Path, folder: Path, nonce: str) -> Context:
-    """Copy ``source`` to ``folder`` and give every file that will be edited the nonce.
+def copy_context(source: Path, folder: Path, nonce: str | None) -> Context:
+    """Copy ``source`` to ``folder`` and give every file that will be edited the nonce, if there is one.
 
     Raises:
         LabError: the context is missing or can't be copied.
@@ -77,6 +77,7 @@ def copy_context(source: Path, folder: Path, nonce: str) -> Context:
     except (OSError, shutil.Error) as error:
         raise LabError(f"the build context {source} could not be copied: {error}") from error
     context = Context(folder)
-    for edit in EDITS:
-        context.apply(edit, nonce)
+    if nonce:
+        for edit in EDITS:
+            context.apply(edit, nonce)
     return context

@@ -6,7 +6,7 @@ be present. Whether a Dockerfile is *right* is BuildKit's to say, in the build.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 #: What ends a line that goes on in the next: the escape, but not two of them, and blanks.
@@ -119,6 +119,33 @@ class Dockerfile:
             for name in outside
             if name not in ("", "scratch") and "$" not in name and not name.isdecimal()
         ]
+
+    def lineage(self) -> tuple[str, list[Instruction]]:
+        """The last stage's base image, and the instructions on top of it, lowest first.
+
+        Those of earlier stages that it is built FROM are among them. ONBUILD is not, but what it
+        has a later stage do is, with its line. The base is "" where the file has no stage.
+        """
+        if not self.stages:
+            return "", []
+        arguments = self._global_arguments()
+        stages = [self.stages[-1]]
+        base = expand(stages[0].base, arguments)
+        while (below := self._earlier(base, stages[-1])) is not None:
+            stages.append(self.stages[below])
+            base = expand(stages[-1].base, arguments)
+        instructions: list[Instruction] = []
+        triggers: list[Instruction] = []
+        for stage in reversed(stages):
+            instructions += triggers
+            triggers = []
+            for own in stage.instructions[1:]:
+                if own.keyword == "ONBUILD":
+                    keyword, _, value = own.value.partition(" ")
+                    triggers.append(replace(own, keyword=keyword.upper(), value=value.lstrip()))
+                else:
+                    instructions.append(own)
+        return base, instructions
 
     def line_naming(self, image: str) -> int:
         """The line that first names an image of :meth:`images`; 0 if none does."""

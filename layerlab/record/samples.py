@@ -1,7 +1,8 @@
-"""A build's samples: which of its values are kept, and in which units."""
+"""Samples: which values of a build or an image are kept, and in which units."""
 
 from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
+from layerlab.image.anatomy import Anatomy
 from layerlab.record.store import Sample
 
 
@@ -29,4 +30,34 @@ def build_samples(
             invalid=invalid,
         )
         for metric, value, unit in values
+    ]
+
+
+def image_samples(variant: Variant, position: int, anatomy: Anatomy) -> list[Sample]:
+    """An image's values, as the store keeps them."""
+    total, own = anatomy.image.totals, anatomy.image.own
+    values = (
+        ("unpacked", total.unpacked_bytes, "bytes"),
+        ("files", total.file_bytes, "bytes"),
+        ("compressed", total.compressed_bytes, "bytes"),
+        ("own-unpacked", own.unpacked_bytes, "bytes"),
+        ("own-files", own.file_bytes, "bytes"),
+        ("own-compressed", own.compressed_bytes, "bytes"),
+        ("waste", anatomy.waste_bytes, "bytes"),
+        ("layers", total.layers, "layers"),
+    )
+    return [
+        Sample(
+            experiment="image-size",
+            variant=variant.name,
+            digest=variant.digest,
+            scenario="image",
+            round=1,
+            position=position,
+            metric=metric,
+            value=value,
+            unit=unit,
+        )
+        for metric, value, unit in values
+        if value is not None
     ]

@@ -1,1 +1,1 @@
-"""Showing: tables and live progress."""
+"""Showing: tables, bars, pictures and live progress."""

@@ -2,19 +2,29 @@
 
 import re
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from tabulate import tabulate
+import tabulate as tabulate_module
 
 from layerlab.build.buildx import Build
 from layerlab.build.failure import shorten
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+_MARKUP = re.compile(r"[\\`*_\[\]<>&|~$#]")
 
 
 def plain(text: str) -> str:
-    """Untrusted text made harmless to a terminal: controls and direction marks are shown."""
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    """Untrusted text made harmless to a terminal: controls, direction marks and broken UTF-8 are shown."""
+    return _CONTROL.sub(lambda match: _visible(ord(match[0])), text)
+
+
+def _visible(code: int) -> str:
+    # Python keeps bytes that are not UTF-8 as surrogates from U+DC80 on.
+    return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
 
 
 def layer_cache(
@@ -27,7 +37,7 @@ def layer_cache(
     """
     rows = [
         [
-            _in_cell(plain(variant), style),
+            in_cell(plain(variant), style),
             *(_cell(by_scenario.get(scenario, ())) for scenario in scenarios),
         ]
         for variant, by_scenario in results.items()
@@ -35,13 +45,22 @@ def layer_cache(
     headers = ["variant", *(scenario.replace("-", " ") for scenario in scenarios)]
     if style != "github":
         headers = ["variant", *(header.replace(" ", "\n") for header in headers[1:])]
-    return tabulate(
-        rows, headers, tablefmt=style, disable_numparse=True, colalign=_align(len(scenarios))
-    )
+    return table(rows, headers, style, left=(0,))
 
 
-def _align(columns: int) -> tuple[str, ...]:
-    return ("left", *["right"] * columns)
+def table(
+    rows: Sequence[Sequence[object]], headers: Sequence[str], style: str, left: Collection[int]
+) -> str:
+    """A table in a tabulate format, whose columns are right-aligned save those of ``left``."""
+    align = ["left" if index in left else "right" for index in range(len(headers))]
+    # Two columns more for each heading would cost a table of eight its 80 columns.
+    before, tabulate_module.MIN_PADDING = tabulate_module.MIN_PADDING, 0
+    try:
+        return tabulate_module.tabulate(
+            rows, headers, tablefmt=style, disable_numparse=True, colalign=align
+        )
+    finally:
+        tabulate_module.MIN_PADDING = before
 
 
 def _cell(builds: Sequence[Build]) -> str:
@@ -62,20 +81,14 @@ def steps(build: Build, style: str, width: int = 80) -> str:
             step.label,
             "base" if step.is_base else "cached" if step.cached else "run",
             f"{step.seconds:.2f}",
-            _in_cell(shorten(plain(step.instruction), room), style),
+            in_cell(shorten(plain(step.instruction), room), style),
         ]
         for step in build.steps
     ]
     headers = ["line", "step", "", "s", "instruction"]
-    return tabulate(
-        rows,
-        headers,
-        tablefmt=style,
-        disable_numparse=True,
-        colalign=("right", "left", "left", "right", "left"),
-    )
+    return table(rows, headers, style, left=(1, 2, 4))
 
 
-def _in_cell(text: str, style: str) -> str:
-    """In Markdown a pipe would begin the next cell; tabulate leaves that to its caller."""
-    return text.replace("|", "\\|") if style == "github" else text
+def in_cell(text: str, style: str) -> str:
+    """Text as it is to be read: in Markdown a pipe would begin the next cell, and ``<`` a tag."""
+    return _MARKUP.sub(r"\\\g<0>", text) if style == "github" else text

@@ -1,0 +1,198 @@
+"""Images taken out of an engine, as a stream that is read while it comes and never stored."""
+
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+import urllib3.exceptions
+from docker import DockerClient
+
+from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.errors import LabError
+from layerlab.image import manifest
+from layerlab.image.archive import Blob
+from layerlab.image.layers import Image
+from layerlab.image.memory import Memory
+from layerlab.image.reader import read
+
+#: The engine puts all layers together before it sends the first byte: about 6 s for a gigabyte.
+EXPORT_SECONDS = 1800
+PIECE = 1 << 20
+
+
+def from_engine(
+    endpoint: Endpoint,
+    reference: str,
+    memory: Memory,
+    *,
+    compress: bool,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Image:
+    """Analyse an image of an engine.
+
+    ``compress`` also measures what each layer has as gzip, where the engine stores it plain. What
+    ``memory`` knows is not read again; an image of which it knows everything is not even exported.
+
+    Raises:
+        LabError: there is no such image, the engine went away, or what it sent is no image.
+    """
+    connection = endpoint.connect(timeout=EXPORT_SECONDS)
+    try:
+        inspected = _inspect(endpoint, connection, reference)
+        if not digests(inspected):
+            # The classic store can't even save it ("empty export - not implemented").
+            return Image(reference, str(inspected["Id"]), _platform(inspected), ())
+        image = _remembered(memory, str(inspected["Id"]), reference, compress)
+        if image is None:
+            progress(f"reading {reference} out of the engine")
+            image = _exported(connection, inspected, reference, memory, compress)
+        return image
+    except docker.errors.APIError as error:
+        raise LabError(
+            f"the engine at {endpoint.host} can't save {reference}: {error.explanation or error}"
+        ) from error
+    except (
+        docker.errors.DockerException,
+        requests.exceptions.RequestException,
+        urllib3.exceptions.HTTPError,
+    ) as error:
+        raise LabError(unreachable(endpoint, error)) from error
+    finally:
+        connection.close()
+
+
+def from_file(path: Path, *, compress: bool, platform: str | None = None) -> list[Image]:
+    """Analyse the images of a saved archive.
+
+    Raises:
+        LabError: it can't be read, or is no saved image.
+    """
+    try:
+        with path.open("rb") as file:
+            archive = read(iter(lambda: file.read(PIECE), b""), str(path), compress=compress)
+    except OSError as error:
+        raise LabError(f"{path}: {error.strerror}: name a saved image that can be read") from error
+    return manifest.images(archive, str(path), platform)
+
+
+def layer_digests(endpoint: Endpoint, reference: str) -> list[str]:
+    """The digests of an image's layers, lowest first, as the engine knows them.
+
+    Raises:
+        LabError: there is no such image, or the engine went away.
+    """
+    connection = endpoint.connect()
+    try:
+        return digests(_inspect(endpoint, connection, reference))
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise LabError(unreachable(endpoint, error)) from error
+    finally:
+        connection.close()
+
+
+def digests(inspected: dict[str, Any]) -> list[str]:
+    """The digests of an image's layers, from ``docker image inspect``."""
+    return [str(digest) for digest in (inspected.get("RootFS") or {}).get("Layers") or []]
+
+
+def ahead(pieces: Iterable[bytes], count: int = 4) -> Iterator[bytes]:
+    """The same pieces, with up to ``count`` of them read before they are asked for.
+
+    The engine sends while the last pieces are still looked at: hashing and reading let go of Python's
+    lock, so that they run side by side.
+    """
+    waiting: queue.Queue[bytes | BaseException | None] = queue.Queue(count)
+    ended = threading.Event()
+
+    def put(thing: bytes | BaseException | None) -> bool:
+        while not ended.is_set():
+            try:
+                waiting.put(thing, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def fetch() -> None:
+        try:
+            for piece in pieces:
+                if not put(piece):
+                    return
+            put(None)
+        except BaseException as error:  # noqa: BLE001 - the reader's to handle, who waits for it
+            put(error)
+
+    fetcher = threading.Thread(target=fetch, name="layerlab-export", daemon=True)
+    fetcher.start()
+    try:
+        while (thing := waiting.get()) is not None:
+            if isinstance(thing, BaseException):
+                raise thing
+            yield thing
+    finally:
+        ended.set()
+
+
+def _platform(inspected: Mapping[str, Any]) -> str:
+    parts = (inspected.get(key) for key in ("Os", "Architecture", "Variant"))
+    return "/".join(str(part) for part in parts if part)
+
+
+def _inspect(endpoint: Endpoint, connection: DockerClient, reference: str) -> dict[str, Any]:
+    try:
+        return dict(connection.images.get(reference).attrs)
+    except docker.errors.ImageNotFound as error:
+        raise LabError(
+            f"there is no image {reference} on the engine at {endpoint.host}: build or pull it first, "
+            "or name the tar file of a saved one"
+        ) from error
+    except docker.errors.APIError as error:
+        if error.status_code != 400:
+            raise
+        raise LabError(f"{reference} is not an image name: {error.explanation}") from error
+
+
+def _remembered(memory: Memory, identity: str, reference: str, compress: bool) -> Image | None:
+    description = memory.image(identity)
+    if description is None:
+        return None
+    blobs: dict[str, Blob] = {}
+    for path in description.paths:
+        blob = memory.blob(path, compress=compress)
+        if blob is None:
+            return None
+        blobs[path] = blob
+    return manifest.assemble(replace(description, name=reference), blobs.get, reference)
+
+
+def _exported(
+    connection: DockerClient,
+    inspected: dict[str, Any],
+    reference: str,
+    memory: Memory,
+    compress: bool,
+) -> Image:
+    identity = str(inspected["Id"])
+    archive = read(
+        # By its id: a name may go over to another image meanwhile.
+        ahead(connection.api.get_image(identity, chunk_size=PIECE)),
+        f"what the engine saved of {reference}",
+        compress=compress,
+        known=lambda path: memory.blob(path, compress=compress),
+    )
+    (description, *_) = manifest.described(archive, reference, _platform(inspected))
+    # With the archive's links followed, so that a path stands for a layer and not for a link to one.
+    paths = tuple(archive.resolve(path) for path in description.paths)
+    description = replace(description, name=reference, paths=paths)
+    image = manifest.assemble(description, archive.layer, reference)
+    for path in dict.fromkeys(paths):
+        blob = archive.layer(path)
+        if blob is not None and memory.blob(path, compress=compress) is None:
+            memory.keep_blob(path, blob)
+    memory.keep_image(identity, description)
+    return image

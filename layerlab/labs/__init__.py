@@ -1,0 +1,1 @@
+"""The labs: what each experiment measures, and how it shows it."""

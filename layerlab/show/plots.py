@@ -1,0 +1,210 @@
+"""Plots: a stacked bar chart of image sizes as an SVG that a page can embed."""
+
+import io
+import re
+import unicodedata
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wcwidth import wcswidth
+
+from layerlab.show.tables import plain
+from layerlab.show.units import megabytes
+
+#: The part whose bytes no container can read; drawn hatched.
+WASTE = "waste"
+
+#: Okabe and Ito's colours, which the colour-blind tell apart. The first three differ in lightness,
+#: too, for print in black and white. Vermilion is kept for waste.
+_COLOURS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#009E73", "#F0E442", "#CC79A7")
+_WASTE_COLOUR = "#D55E00"
+_INK = "#222222"
+_GRID = "#DDDDDD"
+
+# The layout in points (a browser shows 4/3 pixels for each). Widths are counted in terminal columns,
+# not measured: a page's reader may not have the font that would be measured here, and matplotlib's
+# own has no Korean.
+_WIDTH = 480
+_MARGIN = 10
+_FONT = 10
+#: The advance of a monospaced letter; of a proportional one at its widest, on average.
+_COLUMN = 0.602 * _FONT
+#: A row's height; from its middle down to the foot of its letters; the scale below the last row.
+_ROW = 20
+_BASELINE = -0.36 * _FONT
+_AXIS = 28
+_NAME_COLUMNS = 26
+_TITLE_COLUMNS = 66
+_PART_COLUMNS = 24
+
+#: What plain() leaves and a chart can't show: a direction mark, and two that XML does not allow.
+_UNSHOWN = re.compile("[\u061c\ufffe\uffff]")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: an image or variant and what its bytes are."""
+
+    #: Untrusted: it may be a student's file name.
+    name: str
+    #: Part -> bytes, in drawing order: base, dependencies, app, waste.
+    parts: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        if any(count < 0 for count in self.parts.values()):
+            raise ValueError(f"a part of {self.name!r} has a negative number of bytes")
+
+    @property
+    def total(self) -> int:
+        """The bytes of all parts."""
+        return sum(self.parts.values())
+
+
+def part_names(bars: Sequence[Bar]) -> list[str]:
+    """Every part of any bar, once, in the bars' own order: the order of drawing and legend."""
+    names: list[str] = []
+    for bar in bars:
+        at = 0
+        for name in bar.parts:
+            if name not in names:
+                names.insert(at, name)
+            at = names.index(name) + 1
+    return names
+
+
+def label(text: str, columns: int, ellipsis: str = "…") -> str:
+    """Untrusted text as one line of at most ``columns`` columns, fit for a terminal and for XML.
+
+    Controls, direction marks and lone surrogates are shown as escapes. Long text loses its middle:
+    the names of images and variants often differ only at their end.
+    """
+    encodable = text.encode("utf-8", "backslashreplace").decode()
+    visible = _UNSHOWN.sub(lambda match: f"\\x{ord(match[0]):02x}", plain(encodable))
+    # Composed, because macOS writes a Korean file name as single letters that a cut would part.
+    line = unicodedata.normalize("NFC", " ".join(visible.split()))
+    # The length counts, too: a thousand combining marks have no width.
+    if wcswidth(line) <= columns and len(line) <= 4 * columns:
+        return line
+    for kept in range(columns - len(ellipsis), 0, -1):
+        short = line[: (kept + 1) // 2] + ellipsis + line[len(line) - kept // 2 :]
+        if wcswidth(short) <= columns:
+            return short
+    return ellipsis[:columns]
+
+
+def stacked_svg(title: str, bars: Sequence[Bar], path: Path) -> None:
+    """Write one stacked horizontal bar for each of ``bars``, its total in MB at the end.
+
+    The same bars give the same bytes. The file begins with its ``<svg>`` element, so that a page can
+    hold it as it is; it is 640 pixels wide and shrinks with the page. Takes about half a second where
+    matplotlib has yet to be imported. Raises ValueError without a bar, OSError where ``path`` can't
+    be written.
+    """
+    if not bars:
+        raise ValueError("a chart needs at least one bar")
+    from matplotlib import style
+
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "layerlab",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.monospace": ["DejaVu Sans Mono"],
+        "font.size": _FONT,
+        "hatch.linewidth": 1.2,
+    }
+    # From matplotlib's defaults, whatever the user's own settings are. It warns that its font has
+    # no Korean; the reader's browser has.
+    with (
+        style.context(["default", settings]),
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
+        text = _draw(label(title, _TITLE_COLUMNS), bars)
+    svg = text[text.index("<svg ") :]
+    shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
+    path.write_text(svg.replace("<svg ", shrinking, 1), encoding="utf-8")
+
+
+def _draw(title: str, bars: Sequence[Bar]) -> str:
+    # A figure of its own, not pyplot's: no display is looked for, and nothing stays open.
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.transforms import IdentityTransform
+
+    parts = part_names(bars)
+    legend = _legend_places([label(part, _PART_COLUMNS) for part in parts])
+    names = [label(bar.name, _NAME_COLUMNS) for bar in bars]
+    totals = [megabytes(bar.total) for bar in bars]
+    longest = max(bar.total for bar in bars)
+    left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
+    right = _MARGIN + max(map(len, totals)) * _COLUMN + 6
+    head = 56 + legend[-1][2] if legend else 34
+    body = len(bars) * _ROW
+    height = head + body + _AXIS
+
+    # At 72 dots per inch a point is a dot; y counts from below.
+    figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72, facecolor="white")
+    points = IdentityTransform()
+    ink: dict[str, Any] = {"color": _INK, "parse_math": False}
+    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
+    for number, (name, x, y) in enumerate(legend):
+        corner = (x, height - 44 - y)
+        look = _look(parts[number], number)
+        figure.add_artist(Rectangle(corner, 12, 10, transform=points, **look))
+        figure.text(x + 17, corner[1] + 1, name, transform=points, **ink)
+
+    width = _WIDTH - left - right
+    axes = figure.add_axes((left / _WIDTH, _AXIS / height, width / _WIDTH, body / height))
+    axes.set_frame_on(False)
+    axes.set_xlim(0, longest / 1e6 or 1)
+    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes.xaxis.set_visible(longest > 0)
+    axes.yaxis.set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} MB"))
+    axes.tick_params(length=0, labelsize=_FONT - 1, labelcolor="#555555")
+    axes.grid(axis="x", color=_GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    beside: dict[str, Any] = {"textcoords": "offset points", "va": "baseline", **ink}
+    for row, (bar, name, total) in enumerate(zip(bars, names, totals, strict=True)):
+        begin = 0
+        for number, part in enumerate(parts):
+            if count := bar.parts.get(part, 0):
+                corner = (begin / 1e6, row - 0.35)
+                axes.add_patch(Rectangle(corner, count / 1e6, 0.7, **_look(part, number)))
+                begin += count
+        axes.annotate(name, (0, row), (-6, _BASELINE), ha="right", family="monospace", **beside)
+        # A total would have the grid's lines run through it.
+        paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        axes.annotate(total, (begin / 1e6, row), (5, _BASELINE), bbox=paper, **beside)
+    out = io.StringIO()
+    # Neither a date nor matplotlib's version, so that the same bars give the same bytes.
+    figure.savefig(out, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
+    return out.getvalue()
+
+
+def _look(part: str, number: int) -> dict[str, Any]:
+    """How a part is filled: hatched where it is waste, solid with a thin white edge elsewhere."""
+    shared = {"linewidth": 0.6, "clip_on": False}
+    if part == WASTE:
+        return {"facecolor": "white", "edgecolor": _WASTE_COLOUR, "hatch": "/////", **shared}
+    again, colour = divmod(number, len(_COLOURS))
+    # An eighth part has the first one's colour, with dots.
+    hatch = (None, "...", "xxx")[again % 3]
+    return {"facecolor": _COLOURS[colour], "edgecolor": "white", "hatch": hatch, **shared}
+
+
+def _legend_places(names: Sequence[str]) -> list[tuple[str, float, float]]:
+    """Each name with its place, in points from the left and from the legend's top, in rows."""
+    places: list[tuple[str, float, float]] = []
+    x, y = float(_MARGIN), 0.0
+    for name in names:
+        width = 17 + wcswidth(name) * _COLUMN + 12
+        if places and x + width > _WIDTH - _MARGIN:
+            x, y = _MARGIN, y + 16
+        places.append((name, x, y))
+        x += width
+    return places
