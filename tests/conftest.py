@@ -11,9 +11,10 @@ import pytest
 
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.dockerfile import parse
-from layerlab.engine import bases, leftovers
+from layerlab.engine import bases, leftovers, matrix
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
+from layerlab.engine.matrix import MATRIX, Release
 
 PROJECT = Path(__file__).parent.parent
 SLIM = "python:3.11-slim"
@@ -24,6 +25,22 @@ def slim(endpoint: Endpoint) -> str:
     """The slim base, present on the engine; what a Dockerfile's FROM must say."""
     (base,) = bases.ensure(endpoint, [SLIM], standins=False, progress=lambda _: None)
     return base.reference
+
+
+@pytest.fixture(scope="session", params=MATRIX, ids=lambda release: release.name)
+def release(request: pytest.FixtureRequest) -> Release:
+    """Each release of the matrix; tests that use it are marked ``matrix``."""
+    found: Release = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def matrix_endpoint(release: Release) -> Iterator[Endpoint]:
+    """The private engine of each release, one after another, running and probed."""
+    if lack := matrix.lacking():
+        pytest.skip(f"no engines of other releases here: {lack}")
+    with matrix.running(release, lambda _: None) as running:
+        yield running
 
 
 @pytest.fixture

@@ -489,7 +489,8 @@ def test_a_stand_in_says_that_it_is_one(
         assert "official" in bases.described([found])
         return
     assert bases.described([found]) == "python:3.11-slim stand-in from Debian packages"
-    assert (found.reference == found.name) == endpoint.private
+    assert found.reference in ("python:3.11-slim", RECIPES["python:3.11-slim"].tag)
+    assert found.reference == found.name or not endpoint.private
     (alias,) = bases.ensure(
         endpoint, ["docker.io/library/python:3.11-slim-bookworm"], standins=True, progress=quiet
     )
@@ -519,3 +520,14 @@ def test_a_user_s_engine_gets_no_stand_in_under_an_official_name(
     assert bases.build_contexts([found]) == [(name, f"docker-image://{found.reference}")]
     with pytest.raises(docker.errors.ImageNotFound):
         client.images.get(name)
+    # Before Engine 23.0 a build can't be told to use it in place of the official one.
+    old = replace(users, capabilities=replace(endpoint.can, engine="20.10.24"))
+    with pytest.raises(LabError, match=f"docker tag {found.reference} {name}"):
+        bases.ensure(old, [name], standins=True, progress=quiet)
+    # A name that the user gave it is as good on every engine.
+    client.images.get(found.reference).tag(name)
+    try:
+        (given,) = bases.ensure(old, [name], standins=True, progress=quiet)
+        assert (given.reference, given.standin) == (name, True)
+    finally:
+        client.images.remove(name)

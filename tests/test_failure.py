@@ -22,6 +22,7 @@ from streams import BUILDX, failure, recorded
         ("copy", "copy", 2, "missing.txt is not in the build context"),
         ("mountfrom", "copy", 2, "nowhere.txt is not in the build context"),
         ("copyfrom", "copy", 4, "/nowhere is not in `builder`"),
+        ("bare", "copy", 3, "/nowhere is not in `one`"),
         ("run", "run", 3, "[3/3] RUN echo before && echo problem"),
         ("run", "run", 3, "failed with exit code 3; its last lines:\n    before\n    problem"),
         ("heredoc", "run", 2, "failed with exit code 1; its last lines:\n    inside"),
@@ -45,6 +46,30 @@ def test_the_sentence_says_where_and_why(name: str, kind: str, line: int, words:
     assert (found.kind, found.line) == (kind, line)
     assert found.sentence.startswith(place)
     assert words in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "line", "words"),
+    [
+        ("nobase", "base", 1, "the image nosuchimage:9 can't be had: "),
+        ("badstage", "base", 2, "the image nostage:latest can't be had: "),
+        ("syntax", "base", 1, "the frontend (# syntax=) docker/dockerfile:1.4 can't be had: "),
+        ("add-refused", "dockerfile", 2, "connection refused"),
+        ("copy", "copy", 2, "missing.txt is not in the build context"),
+        ("copyfrom", "copy", 4, "/nowhere is not in `builder`"),
+        ("bare", "copy", 3, "/nowhere is not in `one`"),
+        ("run", "run", 3, "failed with exit code 3; its last lines:\n    problem\n    before"),
+        ("parallel-fail", "run", 4, "[wrong 2/2] RUN sleep 0.3 && exit 4 failed with exit code 4"),
+    ],
+)
+def test_the_words_of_engine_20_10_are_understood(
+    name: str, kind: str, line: int, words: str
+) -> None:
+    found = failure(recorded(name, "2010"), name)
+    assert (found.kind, found.line) == (kind, line)
+    assert found.sentence.startswith(f"{name}.Dockerfile:{line}: ")
+    assert words in found.sentence
+    assert "/.cache/" not in found.sentence  # where this engine keeps its files
 
 
 @pytest.mark.parametrize("name", ["run", "log", "lost"])
@@ -74,6 +99,18 @@ def test_the_time_limit_with_nothing_at_work_still_makes_a_sentence() -> None:
 def test_a_client_that_was_killed_leaves_no_json_in_the_sentence(buildx: str) -> None:
     data = recorded("lost", buildx).partition(b"ERROR")[0]
     assert "{" not in failure(data[:-30], "cancelled").sentence
+
+
+def test_a_race_of_the_image_store_is_not_the_dockerfiles_fault() -> None:
+    # Engine 28.5.2 with the containerd image store.
+    said = (
+        b'ERROR: failed to build: failed to solve: failed to prepare extraction snapshot "extract-1-8wqm '
+        b'sha256:18c4": parent snapshot sha256:6e60 does not exist: not found\n'
+    )
+    found = failure(said, "ok")
+    assert (found.kind, found.line) == ("other", 0)
+    assert "the engine's image store lost a layer" in found.sentence
+    assert "run again" in found.sentence
 
 
 def test_no_engine_at_all() -> None:

@@ -278,6 +278,6 @@ def test_every_byte_is_either_visible_once_or_waste(layers: list[list[Entry]]) -
     # The tree is one: each node is its parent's child, and parents are folders.
     for path, node in found.nodes.items():
         parent = found.nodes[path.rpartition("/")[0]]
-        assert node is found.root or parent.children[path.rpartition("/")[2]] is node
+        assert node is found.root or (parent.children or {})[path.rpartition("/")[2]] is node
         assert not node.children or node.kind == "folder"
         assert node.path == path

@@ -1,5 +1,6 @@
 """The private engine: it starts from nothing, comes back from the dead, and leaves nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -96,6 +97,26 @@ def test_two_starts_at_once_give_one_engine(own: PrivateEngine) -> None:
         ["pgrep", "-fc", f"unshare.*{own.folder}"], capture_output=True, text=True, check=False
     )
     assert holders.stdout.strip() == "1"
+
+
+def test_engines_that_start_at_once_get_links_of_their_own(own: PrivateEngine) -> None:
+    own.start(quiet)
+    places = [own.folder.with_name(name) for name in ("second", "third")]
+    engines = [PrivateEngine(place, own.tools) for place in places]
+    threads = [threading.Thread(target=engine.start, args=(quiet,)) for engine in engines]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert all(engine.running for engine in (own, *engines))
+        found = [json.loads((e.folder / "link.json").read_text()) for e in (own, *engines)]
+        assert len({link["name"] for link in found}) == 3
+        assert len({link["network"] for link in found}) == 3
+    finally:
+        for engine in engines:
+            engine.remove()
+    assert own.running
 
 
 def test_stopping_leaves_nothing_on_the_host(own: PrivateEngine) -> None:

@@ -39,7 +39,7 @@ def test_both_layouts_tell_the_same_steps(name: str) -> None:
     assert new
 
 
-@both
+@pytest.mark.parametrize("buildx", [*BUILDX, "2010"])
 def test_a_step_on_a_stage_of_the_file_or_on_scratch_is_the_first_of_its_stage(buildx: str) -> None:
     found = [(step.label, step.line) for step in steps("stages", buildx)]
     assert found == [

@@ -16,6 +16,7 @@ from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.private import PrivateEngine, lacking
 from layerlab.engine.root import as_root
+from layerlab.engine.transfer import bring
 from layerlab.folders import cache_folder
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("slim")]
@@ -234,11 +235,10 @@ def small(endpoint: Endpoint, slim: str) -> Iterator[PrivateEngine]:
     subprocess.run(mounted, check=True)
     own = PrivateEngine(folder / "engine")
     try:
-        there, here = own.start(lambda _: None).connect(), endpoint.connect()
-        there.images.load(here.images.get(slim).save())
-        there.images.get(here.images.get(slim).id).tag("python", "3.11-slim")
+        bring(slim, endpoint, own.start(lambda _: None))
+        there = own.endpoint().connect()
+        there.images.get(slim).tag("python", "3.11-slim")
         there.close()
-        here.close()
         yield own
     finally:
         own.remove()

@@ -114,7 +114,7 @@ def build(
     failure = None
     if timed_out or exit_code != 0:
         limit = request.time_limit_seconds if timed_out else None
-        failure = explain(progress.plain, steps, request.dockerfile.name, request.parsed, limit)
+        failure = explain(progress, steps, request.dockerfile.name, request.parsed, limit)
     return Build(
         exit_code=exit_code,
         wall_seconds=wall_seconds,

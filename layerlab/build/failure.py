@@ -5,17 +5,37 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from layerlab.build.dockerfile import Dockerfile
-from layerlab.build.progress import Step
+from layerlab.build.progress import Progress, Step
+from layerlab.engine.pulls import familiar
 
 #: buildx points at the source with "NAME:LINE" above an excerpt.
 _LOCATION = re.compile(r"^(?P<file>\S.*):(?P<line>\d+)$")
 _PARSE = re.compile(r"dockerfile parse error(?: on)? line (\d+): (.+)", re.IGNORECASE)
-_MISSING = re.compile(r'"(?P<path>[^"]+)": not found')
+# Engine 20.10 writes `"/x" not found`. Of a stage that adds nothing to its base BuildKit says `lstat`,
+# in older releases with the folder that it mounted the base at.
+_MISSING = re.compile(
+    r'"(?P<path>[^"]+)":? not found'
+    r"|lstat (?:/\S*?/(?:buildkit-mount\d+|merged))?(?P<below>/.+?): no such file"
+)
 _WITHOUT_SPACE = re.compile("no space left on device", re.IGNORECASE)
 #: COPY --from=NAME, RUN --mount=type=bind,from=NAME
 _FROM = re.compile(r"--(?:mount=\S*?\b)?from=([^\s,]+)")
-_EXIT = re.compile(r"did not complete successfully: exit code: (\d+)")
+#: The second is Engine 20.10's.
+_EXIT = re.compile(
+    r"(?:did not complete successfully|executor failed running .*): exit code: (\d+)$"
+)
 _IMAGE = re.compile(r"failed to resolve source metadata for (\S+?): (.+)")
+#: How BuildKit calls what it does to get an image; its older releases name the image nowhere else.
+_RESOLVING = re.compile(
+    r"^(?:\[internal\] load metadata for|resolve image config for|FROM) (?:docker-image://)?(\S+)$"
+)
+#: What buildx and BuildKit put before the cause, the last three in Engine 20.10.
+_PREFIXES = re.compile(
+    r"^ERROR: (failed to build: )?(failed to solve: )?(rpc error: code = Unknown desc = )?"
+    r"(failed to solve with frontend \S+: )*(failed to create LLB definition: )?"
+)
+#: A race of the containerd image store (moby/buildkit#6521); the Dockerfile has no part in it.
+_RACE = re.compile("parent snapshot .* does not exist")
 _LOST = (
     "Cannot connect to the Docker daemon",
     "error reading from server",
@@ -41,16 +61,17 @@ class Failure:
 
 
 def explain(
-    plain: Sequence[str],
+    progress: Progress,
     steps: Sequence[Step],
     file: str,
     dockerfile: Dockerfile,
     time_limit_seconds: float | None = None,
 ) -> Failure:
-    """Explain a failed build from buildx's plain lines and the steps that BuildKit reported."""
+    """Explain a failed build from what buildx and BuildKit reported."""
+    plain, mishap = progress.plain, progress.mishap()
     error = next((line for line in reversed(plain) if line.startswith("ERROR: ")), "")
     error = error or (plain[-1] if plain else "the docker command said nothing")
-    cause = re.sub(r"^ERROR: (failed to build: )?(failed to solve: )?", "", error)
+    cause = _PREFIXES.sub("", error)
     line = next((int(m["line"]) for text in plain if (m := _LOCATION.match(text))), 0)
     if parse := _PARSE.search(cause):
         line, cause = int(parse[1]), parse[2]
@@ -75,10 +96,13 @@ def explain(
             f"some (`docker system df` shows what is used), then run again{_log(failed)}",
             line,
         )
-    if image := _IMAGE.search(cause):
-        name = image[1].removeprefix("docker.io/library/").removeprefix("docker.io/")
-        what = "frontend (# syntax=)" if name.startswith("docker/dockerfile") else "image"
-        return Failure("base", f"{at}: the {what} {name} can't be had: {image[2]}", line)
+    if image := _unresolved(cause, mishap):
+        name, said = familiar(image[0]), image[1]
+        frontend = name.startswith("docker/dockerfile")
+        line = line or (1 if frontend else _naming(name, dockerfile))
+        what = "frontend (# syntax=)" if frontend else "image"
+        at = f"{file}:{line}" if line else file
+        return Failure("base", f"{at}: the {what} {name} can't be had: {said}", line)
     if failed and failed.keyword == "RUN" and (exit_code := _EXIT.search(cause)):
         return Failure(
             "run",
@@ -86,10 +110,22 @@ def explain(
             f"{exit_code[1]}{_log(failed)}",
             line,
         )
+    if _RACE.search(cause):
+        return Failure(
+            "other",
+            f"{file}: the engine's image store lost a layer while it saved the image "
+            f"(moby/buildkit#6521): run again ({cause})",
+        )
     if missing := _MISSING.search(cause):
-        return Failure("copy", f"{at}: {_missing(missing['path'], failed)}", line)
-    # Last, and only where no step failed: a registry or a server that an ADD asks can refuse, too.
-    if failed is None and any(word in text for word in _LOST for text in (cause, *plain[-3:])):
+        path = missing["path"] or missing["below"]
+        return Failure("copy", f"{at}: {_missing(path, failed)}", line)
+    # Last, and only where nothing failed on the engine: a registry or a server that an ADD asks can
+    # refuse, too.
+    if (
+        failed is None
+        and mishap is None
+        and any(word in text for word in _LOST for text in (cause, *plain[-3:]))
+    ):
         busy = next((step for step in steps if step.unfinished), None)
         if busy and busy.line:
             line, at = busy.line, f"{file}:{busy.line}"
@@ -98,7 +134,25 @@ def explain(
             f"{at}: the engine went away in mid-build ({cause}): run again when it is back",
             line,
         )
+    if line == 0 and mishap:
+        line = next((step.line for step in steps if mishap[0] in step.instruction), 0)
+        at = f"{file}:{line}" if line else file
     return Failure("dockerfile" if line else "other", f"{at}: {cause}{_log(failed)}", line)
+
+
+def _unresolved(cause: str, mishap: tuple[str, str] | None) -> tuple[str, str] | None:
+    """The image that could not be had, and why not; None where something else is the matter."""
+    if image := _IMAGE.search(cause):
+        return image[1], image[2]
+    if mishap and (image := _RESOLVING.match(mishap[0])):
+        return image[1], mishap[1]
+    return None
+
+
+def _naming(image: str, dockerfile: Dockerfile) -> int:
+    """The line that names an image which BuildKit calls by its familiar name; 0 if none does."""
+    named = (name for name in dockerfile.images() if familiar(name) == image)
+    return dockerfile.line_naming(next(named, ""))
 
 
 def _missing(path: str, step: Step | None) -> str:

@@ -198,6 +198,16 @@ class Progress:
             for key in ordered
         )
 
+    def mishap(self) -> tuple[str, str] | None:
+        """What failed and is no step, by BuildKit's name for it, and its error.
+
+        It may be an image's metadata, a frontend, or what an ADD fetches.
+        """
+        for vertex in self.vertexes.values():
+            if vertex.error and "canceled" not in vertex.error and not _STEP.match(vertex.name):
+                return vertex.name, vertex.error
+        return None
+
     def begin(self) -> float:
         """When the engine began, in seconds of the epoch; 0 if it never did."""
         return min((s for v in self.vertexes.values() for s, _ in _spans(v)), default=0.0)

@@ -8,7 +8,7 @@ import docker.errors
 import requests.exceptions
 from docker import DockerClient
 
-from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.engine.endpoint import Endpoint, unreachable, version_tuple
 from layerlab.engine.pulls import (
     FAILED,
     MISSING,
@@ -28,6 +28,9 @@ from layerlab.engine.standins import (
 )
 from layerlab.errors import LabError
 
+#: The first engine whose BuildKit takes `--build-context` (named contexts, BuildKit 0.10).
+OLDEST_REPLACING = (23, 0)
+
 
 @dataclass(frozen=True)
 class Base:
@@ -36,7 +39,7 @@ class Base:
     #: As the Dockerfile writes it, such as "python:3.11-slim".
     name: str
     #: What a build or a container must use instead; differs from the name only for a stand-in
-    #: on an engine that is not ours, where the official name is not ours to give.
+    #: on an engine that is not ours, where the official name is not ours to give (a user may).
     reference: str
     standin: bool
     #: The engine's ID of the image.
@@ -153,7 +156,14 @@ def _standin(
         if image is None:
             raise LabError(f"the stand-in for {name} was built and is gone again: try again")
     if not endpoint.private:
-        return Base(name, recipe.tag, True, str(image["Id"]), how, None)
+        named = _inspect(connection, name)
+        given = named is not None and named["Id"] == image["Id"]  # by the user
+        if not given and version_tuple(endpoint.can.engine) < OLDEST_REPLACING:
+            raise LabError(
+                f"Docker Engine {endpoint.can.engine} can't build with a stand-in in place of {name} "
+                f"(23.0 and newer can): run `docker tag {recipe.tag} {name}`, or use --engine private"
+            )
+        return Base(name, name if given else recipe.tag, True, str(image["Id"]), how, None)
     # On our own engine the official name is ours to give, and plain `docker build` finds it, too.
     connection.images.get(recipe.tag).tag(familiar(name))
     return Base(name, name, True, str(image["Id"]), how, None)

@@ -69,11 +69,20 @@ def parse_routes(routes: str, links: str) -> tuple[list[str], int]:
 
 def plan(tools: Tools, name: str) -> Link:
     """A link called ``name`` on a network that is free on this host."""
+    taken, mtu = _routes(tools)
+    return Link(name, free_network(taken), mtu)
+
+
+def is_up(tools: Tools, link: Link) -> bool:
+    """Whether the link's veth pair stands, so that no other engine takes its network for free."""
+    return link.network in _routes(tools)[0]
+
+
+def _routes(tools: Tools) -> tuple[list[str], int]:
     ip = [_program(tools, "ip"), "-j"]
     routes = run([*ip, "-4", "route"], doing="reading this machine's routes")
     links = run([*ip, "link"], doing="reading this machine's network links")
-    taken, mtu = parse_routes(routes, links)
-    return Link(name, free_network(taken), mtu)
+    return parse_routes(routes, links)
 
 
 def open_link(tools: Tools, link: Link) -> None:

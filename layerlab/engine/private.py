@@ -5,32 +5,32 @@ nothing listens on TCP; its socket is for its owner alone; what its containers p
 the host's loopback. When its first process ends, the kernel ends all that it ever started.
 """
 
-import fcntl
 import hashlib
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from shlex import quote
 
 import httpx
 
 from layerlab.engine.command import last_lines, run
 from layerlab.engine.endpoint import Endpoint
-from layerlab.engine.namespace import Link, close_link, open_link, plan
+from layerlab.engine.launch import Launch
+from layerlab.engine.lock import exclusive
+from layerlab.engine.namespace import Link, close_link, is_up, open_link, plan
 from layerlab.engine.packages import this_distribution
+from layerlab.engine.process import children, comes_true, order
 from layerlab.engine.root import as_root, can_be_root
 from layerlab.engine.tools import Tools, prepare
 from layerlab.errors import LabError
+from layerlab.folders import cache_folder
 
-SCRIPTS = Path(__file__).parent / "scripts"
-PROXIES = ("http_proxy", "https_proxy", "no_proxy")
 START_SECONDS = 60
 STOP_SECONDS = 30
 #: The kernel's limit for a Unix socket's path, less the longest that the engine adds to its folder.
@@ -56,10 +56,14 @@ class PrivateEngine:
     """The engine whose files are below ``folder``."""
 
     folder: Path
+    #: Programs that it shares with other engines; None gives it the newest ones for itself.
+    shared: Tools | None = None
+    #: Keep images in the containerd image store (Engine 24 or newer), not in the classic one.
+    containerd_store: bool = False
 
     @property
     def tools(self) -> Tools:
-        return Tools(self.folder / "tools")
+        return self.shared or Tools(self.folder / "tools")
 
     @property
     def socket(self) -> Path:
@@ -128,52 +132,46 @@ class PrivateEngine:
                 f"the folder {self.folder} is too long for the engine's sockets "
                 f"(at most {LONGEST_FOLDER} bytes): set XDG_CACHE_HOME to a shorter one"
             )
-        with self._lock(progress):
+        with self._alone(progress):
             if not self.running:
                 distribution = this_distribution()
                 assert distribution is not None  # lacking() has seen to it
                 prepare(self.tools, distribution, progress)
                 self._end()
                 progress("starting the private engine")
-                self._launch()
+                self._launch(progress)
         return self.endpoint()
 
     def stop(self) -> None:
         """Stop the engine with all its containers; images, volumes and the build cache stay."""
         if self.folder.exists():
-            with self._lock(lambda _: None):
+            with self._alone(lambda _: None):
                 self._end()
 
     def remove(self) -> None:
-        """Stop the engine and delete all that belongs to it."""
+        """Stop the engine and delete all in its folder; programs that it shares stay."""
         if not self.folder.exists():
             return
-        with self._lock(lambda _: None):
+        with self._alone(lambda _: None):
             self._end()
             run(as_root(["rm", "-rf", "--", self.folder]), doing="removing the private engine")
 
-    @contextmanager
-    def _lock(self, progress: Callable[[str], None]) -> Iterator[None]:
+    def _alone(self, progress: Callable[[str], None]) -> AbstractContextManager[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        with (self.folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                progress("waiting for another run that is starting the private engine")
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        busy = "waiting for another run that is starting the private engine"
+        return exclusive(self.folder / "lock", progress, busy)
 
     def _end(self) -> None:
         """End the engine if it lives, and take away what it left on the host."""
         if pid := self.process():
             # tini passes TERM on to dockerd, which stops its containers; should that take too
             # long, killing the outer process makes the kernel end everything inside.
-            for child in _children(pid):
-                _signal(child, signal.SIGTERM)
-            if not _wait(lambda: self.process() is None, STOP_SECONDS):
-                _signal(pid, signal.SIGKILL)
-                _wait(lambda: self.process() is None, STOP_SECONDS)
+            for child in children(pid):
+                order(child, signal.SIGTERM)
+            if not comes_true(lambda: self.process() is None, STOP_SECONDS):
+                order(pid, signal.SIGKILL)
+                comes_true(lambda: self.process() is None, STOP_SECONDS)
         with suppress(OSError, ValueError, TypeError):
             close_link(self.tools, Link(**json.loads((self.folder / "link.json").read_text())))
         leftovers = [
@@ -185,46 +183,27 @@ class PrivateEngine:
         groups = f"find /sys/fs/cgroup -depth -type d -path '*/{self.cgroup}*' -exec rmdir {{}} +"
         subprocess.run(as_root(["sh", "-c", groups]), capture_output=True, check=False)
 
-    def _launch(self) -> None:
-        link = plan(self.tools, f"lab{os.getpid() % 10**8}")
-        (self.folder / "link.json").write_text(json.dumps(asdict(link)))
-        open_link(self.tools, link)
-        (self.folder / "daemon.json").write_text(json.dumps(self._settings(link), indent=2))
-        self._write_scripts(link)
-        environ = {
-            "PATH": self.tools.path,
-            "HOME": str(self.folder),
-            "ENGINE_FOLDER": str(self.folder),
-            "ENGINE_SCRIPTS": str(self.scripts),
-            "ENGINE_LINK": link.name,
-            "ENGINE_GATEWAY": link.gateway,
-            "ENGINE_ADDRESS": link.address,
-            "ENGINE_MTU": str(link.mtu),
-            # Each RUN would call iptables four times to shield its container from neighbours on
-            # the link; this link's only neighbour is the host itself.
-            "DOCKER_INSECURE_NO_IPTABLES_RAW": "1",
-        }
-        proxies = {k: v for k, v in os.environ.items() if k.lower() in PROXIES}
-        environ |= proxies  # for pulls
-        words = ["env", "-i", *(f"{key}={value}" for key, value in environ.items())]
-        words += [
-            "unshare",
-            "--mount",
-            "--propagation",
-            "slave",
-            "sh",
-            str(self.scripts / "outer.sh"),
-        ]
-        with self.log.open("wb") as log:
-            launched = subprocess.Popen(
-                as_root(words),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,
+    def _launch(self, progress: Callable[[str], None]) -> None:
+        # Until its link is up, an engine's network looks free to the next one.
+        busy = "waiting for another private engine that is being linked to the network"
+        with exclusive(cache_folder() / "links.lock", progress, busy):
+            link = plan(self.tools, f"lab{secrets.token_hex(4)}")
+            (self.folder / "link.json").write_text(json.dumps(asdict(link)))
+            open_link(self.tools, link)
+            launched = Launch(
+                self.folder,
+                self.socket,
+                self.scripts,
+                self.log,
+                self.cgroup,
+                self.tools,
+                link,
+                self.containerd_store,
+            ).begin()
+            comes_true(
+                lambda: launched.poll() is not None or is_up(self.tools, link), START_SECONDS
             )
-        ready = _wait(lambda: launched.poll() is not None or self.answers(), START_SECONDS)
+        ready = comes_true(lambda: launched.poll() is not None or self.answers(), START_SECONDS)
         if not ready or launched.poll() is not None:
             tail = last_lines(self.log.read_text(errors="replace"))
             self._end()
@@ -235,59 +214,3 @@ class PrivateEngine:
                 doing="handing the engine's socket to this user",
             )
         run(as_root(["chmod", "600", self.socket]), doing="closing the engine's socket to others")
-
-    def _settings(self, link: Link) -> dict[str, object]:
-        """The engine's daemon.json (docs.docker.com, "dockerd", daemon configuration file)."""
-        return {
-            "data-root": str(self.folder / "data"),
-            "exec-root": str(self.folder / "exec"),
-            "pidfile": str(self.folder / "docker.pid"),
-            "hosts": [f"unix://{self.socket}"],
-            "group": str(os.getgid()),
-            "cgroup-parent": f"/{self.cgroup}",
-            # The host's systemd does not know the processes of our process namespace by number.
-            "exec-opts": ["native.cgroupdriver=cgroupfs"],
-            "userland-proxy-path": str(self.scripts / "proxy.sh"),
-            "mtu": link.mtu,
-            "builder": {"gc": {"enabled": True, "defaultKeepStorage": "10GB"}},
-            "log-driver": "json-file",
-            "log-opts": {"max-size": "20m"},
-        }
-
-    def _write_scripts(self, link: Link) -> None:
-        self.scripts.mkdir()
-        for script in SCRIPTS.glob("*.sh"):
-            copy = self.scripts / script.name
-            copy.write_bytes(script.read_bytes())
-            copy.chmod(0o755)
-        (self.scripts / "proxy.env").write_text(
-            f"ENGINE_FOLDER={quote(str(self.folder))}\n"
-            f"ENGINE_ADDRESS={link.address}\n"
-            f"ENGINE_PROXY={quote(str(self.tools.proxy))}\n"
-        )
-
-
-def _signal(pid: int, order: signal.Signals) -> None:
-    """Signal a process of root's; the program `kill` is not on every machine."""
-    words = as_root(["sh", "-c", 'kill -s "$1" "$2"', "sh", str(int(order)), str(pid)])
-    subprocess.run(words, capture_output=True, check=False)
-
-
-def _children(pid: int) -> list[int]:
-    found = []
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # The command's name, in parentheses, may hold spaces and parentheses.
-            parent = status.read_text().rpartition(")")[2].split()[1]
-            if parent == str(pid):
-                found.append(int(status.parent.name))
-    return found
-
-
-def _wait(condition: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

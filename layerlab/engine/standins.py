@@ -5,7 +5,6 @@ itself, which mmdebstrap makes from signed packages. An image carries its name a
 digest as labels, and is tagged in one step at its end: a killed build leaves no half of one.
 """
 
-import fcntl
 import hashlib
 import platform
 import shutil
@@ -21,6 +20,7 @@ from docker.models.images import Image
 from layerlab.engine.command import run
 from layerlab.engine.debian import AUTHORITIES, KEYRING, bookworm, proxies, sources, write_root
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.lock import exclusive
 from layerlab.engine.root import as_root
 from layerlab.errors import LabError
 from layerlab.folders import cache_folder
@@ -171,13 +171,8 @@ def _import(
 def _alone(progress: Callable[[str], None]) -> Iterator[Path]:
     """An empty work folder for this process alone; whatever a killed one left is removed."""
     folder = cache_folder() / "standins"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress("waiting for another layerlab that builds stand-ins")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    busy = "waiting for another layerlab that builds stand-ins"
+    with exclusive(folder / "lock", progress, busy):
         work = folder / "work"
         _remove(work)
         work.mkdir()

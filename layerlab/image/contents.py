@@ -157,7 +157,7 @@ class _Bytecode:
         if folder not in self._by_folder:
             cache = self._tree.nodes.get(f"{folder}/__pycache__".lstrip("/"))
             by_module = self._by_folder[folder] = {}
-            for compiled, other in cache.children.items() if cache else ():
+            for compiled, other in (cache.children or {}).items() if cache else ():
                 if match := _COMPILED.fullmatch(compiled):
                     by_module.setdefault(match[1], []).append(other)
         return self._by_folder[folder].get(name[:-3], [])

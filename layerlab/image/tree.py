@@ -6,7 +6,7 @@ anything else replaces what was there, save that two folders are one.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from layerlab.errors import LabError
 from layerlab.image.changeset import MOST_CHARACTERS, Changeset, Entry
@@ -31,7 +31,8 @@ class Node:
     kind: str
     layer: int
     file: File | None = None
-    children: dict[str, "Node"] = field(default_factory=dict)
+    #: By name; None where there are none, as for most of an image's paths.
+    children: dict[str, "Node"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,8 @@ class Tree:
             node.kind, node.layer = "folder", self.layers
         for below in reversed(missing):
             child = Node(below, "folder", self.layers)
+            if node.children is None:
+                node.children = {}
             node.children[below.rpartition("/")[2]] = self.nodes[below] = child
             self._characters += len(below)
             node = child
@@ -121,32 +124,34 @@ class Tree:
         """What a node holds goes; ``by`` is the file that comes, if it is one."""
         if node.file:
             self._hide(node, _change(node.file.entry, by) if by else "replaced", node.path)
-        for child in list(node.children.values()):
+        for child in list((node.children or {}).values()):
             self._drop(child, "replaced", node.path)
-        node.children = {}
+        node.children = None
 
     def _remove(self, path: str) -> None:
         node = self.nodes.get(path)
         if node is None or node is self.root:
             return
         folder, _, name = path.rpartition("/")
-        del self.nodes[folder].children[name]
+        siblings = self.nodes[folder].children
+        assert siblings is not None  # the node is one of them
+        del siblings[name]
         self._drop(node, "folder removed" if node.kind == "folder" else "removed", path)
 
     def _empty(self, path: str) -> None:
         node = self.nodes.get(path)
         if node is None:
             return
-        for child in list(node.children.values()):
+        for child in list((node.children or {}).values()):
             self._drop(child, "folder emptied", path)
-        node.children = {}
+        node.children = None
 
     def _drop(self, node: Node, how: str, root: str) -> None:
         waiting = [node]
         while waiting:  # not recursive: a hostile archive nests deeper than Python's stack
             found = waiting.pop()
             del self.nodes[found.path]
-            waiting.extend(found.children.values())
+            waiting.extend((found.children or {}).values())
             if found.file:
                 self._hide(found, how, root)
 

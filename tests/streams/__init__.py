@@ -1,7 +1,7 @@
 """Recorded streams of real builds.
 
-``NAME.28.raw`` is what buildx 0.29.1 on Engine 28.5.2 wrote, ``NAME.013.raw`` what buildx 0.13.1 wrote, both
-for ``NAME.Dockerfile``; ``single-source`` is a rebuild of ``single.Dockerfile``. ``lost`` was recorded through
+``NAME.28.raw`` is what buildx 0.29.1 on Engine 28.5.2 wrote, ``NAME.013.raw`` what buildx 0.13.1 wrote,
+``NAME.2010.raw`` what buildx 0.29.1 on Engine 20.10.24 wrote, all for ``NAME.Dockerfile``; ``single-source`` is a rebuild of ``single.Dockerfile``. ``lost`` was recorded through
 a proxy that was killed in mid-build. To record one more:
 ``docker buildx build --no-cache --progress=rawjson --output type=cacheonly -f NAME.Dockerfile . 2> NAME.28.raw``
 """
@@ -47,7 +47,7 @@ def steps(name: str, buildx: str = "28") -> tuple[Step, ...]:
 def failure(data: bytes, name: str, limit: float | None = None) -> Failure:
     read = progress(data)
     parsed = dockerfile(name)
-    return explain(read.plain, read.steps(parsed), path_of(name).name, parsed, limit)
+    return explain(read, read.steps(parsed), path_of(name).name, parsed, limit)
 
 
 def build(name: str) -> Build:

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root, in a mount namespace of its own: ENGINE_FOLDER and the other settings come from namespace.py.
+# Runs as root, in a mount namespace of its own: ENGINE_FOLDER and the other settings come from launch.py.
 set -eu
 # Whoever starts the engine must be able to read its pid, whatever their umask.
 umask 022

@@ -1,0 +1,36 @@
+"""A lock between this user's processes: what one of them does, the others wait for."""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def exclusive(file: Path, progress: Callable[[str], None], busy: str) -> Iterator[None]:
+    """Hold ``file`` as a lock; ``progress`` hears ``busy`` when another process holds it.
+
+    The kernel gives it back when this process ends, however it ends.
+    """
+    while True:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                progress(busy)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            # Its last holder may have removed it with its folder: then the next to come makes
+            # another, and this one keeps nobody out.
+            if _is_still_there(file, lock):
+                yield
+                return
+
+
+def _is_still_there(file: Path, lock: IO[str]) -> bool:
+    try:
+        return os.path.samestat(file.stat(), os.fstat(lock.fileno()))
+    except FileNotFoundError:
+        return False

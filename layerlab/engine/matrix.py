@@ -1,0 +1,78 @@
+"""The matrix: private engines of several releases, each with its image store."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from layerlab.engine import private
+from layerlab.engine.choice import private_engine
+from layerlab.engine.endpoint import Endpoint, probe
+from layerlab.engine.lock import exclusive
+from layerlab.engine.packages import this_distribution
+from layerlab.engine.private import PrivateEngine
+from layerlab.engine.tools import Tools
+from layerlab.folders import cache_folder
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of the engine, with one of its image stores."""
+
+    version: str
+    #: The Debian suite that has it; None is where the private engine itself comes from.
+    suite: str | None
+    #: As :class:`~layerlab.engine.endpoint.Capabilities` names it.
+    image_store: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.version}-{self.image_store}"
+
+    def engine(self) -> PrivateEngine:
+        """This user's engine of this release; it need not exist yet.
+
+        Its client, its helpers and, in the newest release, its engine are the programs of this user's
+        private engine.
+        """
+        return PrivateEngine(
+            cache_folder() / "engines" / self.name,
+            Tools(private_engine().tools.folder, self.suite),
+            containerd_store=self.image_store == "containerd",
+        )
+
+
+MATRIX = (
+    Release("20.10", "bookworm", "overlay2"),
+    Release("26.1", "trixie", "overlay2"),
+    Release("26.1", "trixie", "containerd"),
+    Release("28.5", None, "overlay2"),
+    Release("28.5", None, "containerd"),
+)
+
+
+@contextmanager
+def running(release: Release, progress: Callable[[str], None]) -> Iterator[Endpoint]:
+    """The engine of a release, running and probed; it is stopped at the end.
+
+    Another process that wants the same engine waits, since this one would stop it.
+
+    Raises:
+        LabError: this machine can't have the engine, or it does not start.
+    """
+    own = release.engine()
+    lock = own.folder.parent / f"{release.name}.lock"
+    with exclusive(lock, progress, f"waiting for another run on the engine {release.name}"):
+        try:
+            yield probe(own.start(progress))
+        finally:
+            own.stop()
+
+
+def lacking() -> str | None:
+    """What this machine lacks for the matrix, as a clause; None when it lacks nothing."""
+    if lack := private.lacking():
+        return lack
+    distribution = this_distribution()
+    if distribution is None or distribution.name != "debian":
+        return "engines of other releases come from Debian's archive; use Debian"
+    return None

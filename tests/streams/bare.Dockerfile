@@ -1,0 +1,3 @@
+FROM t1 AS one
+FROM t1
+COPY --from=one /nowhere /there
