@@ -4,7 +4,9 @@ Terms and rules are those of the OCI image specification, "Image Layer Filesyste
 """
 
 import hashlib
+from collections import deque
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,6 +23,12 @@ MOST_CHARACTERS = 1 << 28
 #: The manifest of an installed Python distribution; those of large ones have some hundred kilobytes.
 LONGEST_RECORD = 8 << 20
 MOST_RECORD_BYTES = 64 << 20
+
+
+#: Pieces that wait to be hashed; with those of a megabyte this is the memory that they take.
+MOST_WAITING = 8
+#: Hashing a smaller piece takes less time than handing it over.
+WORTH_A_THREAD = 1 << 16
 
 
 class BadLayer(LabError):
@@ -74,11 +82,38 @@ class Changeset:
         return sum(entry.kind == "file" for entry in self.entries)
 
 
+class _Digest:
+    """A sha256 that is computed beside what else is done with the bytes; hashing lets go of Python's lock."""
+
+    def __init__(self) -> None:
+        self._sha256 = hashlib.sha256()
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[None]] = deque()
+
+    def update(self, data: bytes | memoryview) -> None:
+        if self._pool is None:
+            if len(data) < WORTH_A_THREAD:
+                self._sha256.update(data)
+                return
+            self._pool = ThreadPoolExecutor(1, "layerlab-sha256")
+        self._waiting.append(self._pool.submit(self._sha256.update, data))
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.popleft().result()
+
+    def hexdigest(self) -> str:
+        self.stop()
+        return self._sha256.hexdigest()
+
+    def stop(self) -> None:
+        if self._pool:
+            self._pool.shutdown()
+
+
 class ChangesetReader:
     """Takes the plain tar stream of a layer as it comes."""
 
     def __init__(self, *, compress: bool) -> None:
-        self._digest = hashlib.sha256()
+        self._digest = _Digest()
         self._tar = TarStream(self._member)
         self._gzip = GzipSize() if compress else None
         self._entries: list[Entry] = []
@@ -128,6 +163,7 @@ class ChangesetReader:
 
     def stop(self) -> None:
         """End what runs beside this; always to be called."""
+        self._digest.stop()
         if self._gzip:
             self._gzip.stop()
 

@@ -1,8 +1,6 @@
 """Images taken out of an engine, as a stream that is read while it comes and never stored."""
 
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -100,44 +98,6 @@ def digests(inspected: dict[str, Any]) -> list[str]:
     return [str(digest) for digest in (inspected.get("RootFS") or {}).get("Layers") or []]
 
 
-def ahead(pieces: Iterable[bytes], count: int = 4) -> Iterator[bytes]:
-    """The same pieces, with up to ``count`` of them read before they are asked for.
-
-    The engine sends while the last pieces are still looked at: hashing and reading let go of Python's
-    lock, so that they run side by side.
-    """
-    waiting: queue.Queue[bytes | BaseException | None] = queue.Queue(count)
-    ended = threading.Event()
-
-    def put(thing: bytes | BaseException | None) -> bool:
-        while not ended.is_set():
-            try:
-                waiting.put(thing, timeout=0.1)
-                return True
-            except queue.Full:
-                continue
-        return False
-
-    def fetch() -> None:
-        try:
-            for piece in pieces:
-                if not put(piece):
-                    return
-            put(None)
-        except BaseException as error:  # noqa: BLE001 - the reader's to handle, who waits for it
-            put(error)
-
-    fetcher = threading.Thread(target=fetch, name="layerlab-export", daemon=True)
-    fetcher.start()
-    try:
-        while (thing := waiting.get()) is not None:
-            if isinstance(thing, BaseException):
-                raise thing
-            yield thing
-    finally:
-        ended.set()
-
-
 def _platform(inspected: Mapping[str, Any]) -> str:
     parts = (inspected.get(key) for key in ("Os", "Architecture", "Variant"))
     return "/".join(str(part) for part in parts if part)
@@ -180,7 +140,7 @@ def _exported(
     identity = str(inspected["Id"])
     archive = read(
         # By its id: a name may go over to another image meanwhile.
-        ahead(connection.api.get_image(identity, chunk_size=PIECE)),
+        connection.api.get_image(identity, chunk_size=PIECE),
         f"what the engine saved of {reference}",
         compress=compress,
         known=lambda path: memory.blob(path, compress=compress),

@@ -3,6 +3,7 @@
 Numbers and times are read as Go's ``archive/tar`` reads them.
 """
 
+import functools
 import re
 
 BLOCK = 512
@@ -43,13 +44,14 @@ def _octal(field: bytes) -> int:
     return int(digits or b"0", 8)
 
 
+@functools.lru_cache(maxsize=4096)  # owners, modes and times repeat from file to file
 def number(field: bytes) -> int:
     """Octal digits; or binary, marked by the highest bit, where those do not suffice (GNU, star)."""
     if not field[0] & 0x80:
         return _octal(field)
     bits = 8 * len(field) - 1
-    number = int.from_bytes(field, "big") & ((1 << bits) - 1)
-    return _limited(number - (1 << bits) if field[0] & 0x40 else number)
+    found = int.from_bytes(field, "big") & ((1 << bits) - 1)
+    return _limited(found - (1 << bits) if field[0] & 0x40 else found)
 
 
 def integer(digits: str) -> int:
