@@ -16,6 +16,7 @@ import pytest
 from layerlab.build.variant import discover, load
 from layerlab.engine import doctor
 from layerlab.engine.choice import choose, private_engine
+from layerlab.engine.matrix import MATRIX
 from layerlab.engine.standins import MACHINES
 from layerlab.errors import LabError, os_sentence
 from layerlab.image.anatomy import dissect
@@ -205,6 +206,8 @@ def engine(words: list[str]) -> int:
         own.stop()
         print("the private engine is stopped; its images and its build cache stay")
     else:
+        for release in MATRIX:  # they use its programs
+            release.engine().remove()
         own.remove()
         print(f"the private engine is removed, with all in {own.folder}")
     return 0

@@ -132,7 +132,8 @@ class Session:
         mark = metafunc.definition.get_closest_marker("experiment")
         variants = [v for v in self.variants() if mark is None or v.is_for(mark.args[0])]
         if "variant" in metafunc.fixturenames:
-            metafunc.parametrize("variant", _named(variants), scope="session")
+            # Of a wider scope, pytest would go from experiment to experiment for each variant.
+            metafunc.parametrize("variant", _named(variants), scope="module")
         if "compared_variant" in metafunc.fixturenames:
             compared = [v for v in variants if v.header.differs_from]
             nothing = pytest.param(

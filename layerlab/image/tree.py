@@ -5,7 +5,7 @@ whiteout removes a path of lower layers, an opaque one all that lower layers hav
 anything else replaces what was there, save that two folders are one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from layerlab.errors import LabError
@@ -57,12 +57,14 @@ class Tree:
         self.hidden: list[Hidden] = []
         self.layers = 0
         self._characters = 0
+        self._files: list[tuple[Node, File]] | None = None
         for changeset in changesets:
             self.apply(changeset)
 
     def apply(self, changeset: Changeset) -> None:
         """Put one more layer on top."""
         self.layers += 1
+        self._files = None
         for entry in changeset.entries:
             # Whiteouts are about lower layers, wherever in the archive they stand.
             if entry.kind == "whiteout":
@@ -73,14 +75,17 @@ class Tree:
             if entry.kind not in ("whiteout", "opaque") and entry.path:
                 self._add(entry)
 
-    def files(self) -> Iterator[tuple[Node, File]]:
+    def files(self) -> list[tuple[Node, File]]:
         """Every visible file once, under the first of its visible names."""
-        seen: set[int] = set()
-        for node in self.nodes.values():
-            if node.file and id(node.file) not in seen:
-                if node.file.names > 1:
-                    seen.add(id(node.file))
-                yield node, node.file
+        if self._files is None:
+            seen: set[int] = set()
+            self._files = []
+            for node in self.nodes.values():
+                if node.file and id(node.file) not in seen:
+                    if node.file.names > 1:
+                        seen.add(id(node.file))
+                    self._files.append((node, node.file))
+        return self._files
 
     def _add(self, entry: Entry) -> None:
         node = self.nodes.get(entry.path)
