@@ -128,6 +128,27 @@ def test_what_was_read_once_is_not_exported_again(
     assert from_engine(endpoint, slim, Memory(kept), compress=False) == first
 
 
+def test_only_another_label_is_nothing_new(
+    endpoint: Endpoint, slim: str, run: Run, tmp_path: Path
+) -> None:
+    if endpoint.can.image_store == "containerd":
+        pytest.skip("an image's id is no digest of its configuration there")
+    told: list[str] = []
+    memory, found = Memory(), []
+    for number in (1, 2, 3):
+        text = f"FROM {slim}\n" + ("ENV A=b\n" if number == 3 else "")
+        (tmp_path / "Dockerfile").write_text(text)
+        labels = [f"--label={key}={value}" for key, value in run.labels.items()]
+        words = ["buildx", "build", "--load", *labels, f"--label=number={number}"]
+        reference = f"layerlab/labelled{number}:{run.id}"
+        endpoint.run(*words, "-t", reference, tmp_path, doing="building")
+        found.append(from_engine(endpoint, reference, memory, compress=False, progress=told.append))
+    assert len(told) == 2  # the third has a history of its own
+    assert found[1].layers == found[0].layers
+    assert len({image.digest for image in found}) == 3
+    assert found[2].history[-1].instruction == "ENV A=b"
+
+
 def test_a_saved_file_has_the_engines_numbers(
     endpoint: Endpoint, slim: str, tmp_path: Path
 ) -> None:

@@ -1,5 +1,7 @@
 """Images taken out of an engine, as a stream that is read while it comes and never stored."""
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,11 +47,12 @@ def from_engine(
         if not digests(inspected):
             # The classic store can't even save it ("empty export - not implemented").
             return Image(reference, str(inspected["Id"]), _platform(inspected), ())
-        image = _remembered(memory, str(inspected["Id"]), reference, compress)
+        identity = _identity(endpoint, connection, inspected)
+        image = _remembered(memory, identity, reference, compress)
         if image is None:
             progress(f"reading {reference} out of the engine")
-            image = _exported(connection, inspected, reference, memory, compress)
-        return image
+            return _exported(connection, inspected, identity, reference, memory, compress)
+        return replace(image, digest=str(inspected["Id"])) if _is_classic(endpoint) else image
     except docker.errors.APIError as error:
         raise LabError(
             f"the engine at {endpoint.host} can't save {reference}: {error.explanation or error}"
@@ -93,7 +96,7 @@ def layer_digests(endpoint: Endpoint, reference: str) -> list[str]:
         connection.close()
 
 
-def digests(inspected: dict[str, Any]) -> list[str]:
+def digests(inspected: Mapping[str, Any]) -> list[str]:
     """The digests of an image's layers, from ``docker image inspect``."""
     return [str(digest) for digest in (inspected.get("RootFS") or {}).get("Layers") or []]
 
@@ -117,6 +120,25 @@ def _inspect(endpoint: Endpoint, connection: DockerClient, reference: str) -> di
         raise LabError(f"{reference} is not an image name: {error.explanation}") from error
 
 
+def _is_classic(endpoint: Endpoint) -> bool:
+    """Whether the engine's id of an image is the digest of its configuration."""
+    return endpoint.capabilities is not None and endpoint.can.image_store != "containerd"
+
+
+def _identity(endpoint: Endpoint, connection: DockerClient, inspected: Mapping[str, Any]) -> str:
+    """What an image is remembered by.
+
+    Its id changes with each label, and so from run to run. What is said of it here depends on its layers,
+    its history and its working folder only.
+    """
+    if not _is_classic(endpoint):
+        return str(inspected["Id"])
+    history = [entry["CreatedBy"] for entry in connection.images.get(str(inspected["Id"])).history()]
+    workdir = (inspected.get("Config") or {}).get("WorkingDir")
+    facts = [digests(inspected), history, workdir, _platform(inspected)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
 def _remembered(memory: Memory, identity: str, reference: str, compress: bool) -> Image | None:
     description = memory.image(identity)
     if description is None:
@@ -132,15 +154,15 @@ def _remembered(memory: Memory, identity: str, reference: str, compress: bool) -
 
 def _exported(
     connection: DockerClient,
-    inspected: dict[str, Any],
+    inspected: Mapping[str, Any],
+    identity: str,
     reference: str,
     memory: Memory,
     compress: bool,
 ) -> Image:
-    identity = str(inspected["Id"])
     archive = read(
         # By its id: a name may go over to another image meanwhile.
-        connection.api.get_image(identity, chunk_size=PIECE),
+        connection.api.get_image(str(inspected["Id"]), chunk_size=PIECE),
         f"what the engine saved of {reference}",
         compress=compress,
         known=lambda path: memory.blob(path, compress=compress),

@@ -68,7 +68,7 @@ class Memory:
         return None if compress and blob.compressed_bytes is None else blob
 
     def image(self, identity: str) -> Description | None:
-        """An image by the engine's id of it."""
+        """An image by what it is remembered by."""
         if identity in self._images:
             return self._images[identity]
         row = self._use(
