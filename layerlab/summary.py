@@ -9,7 +9,7 @@ from layerlab.errors import LabError
 from layerlab.folders import record_folder
 from layerlab.lab import Lab
 from layerlab.show.section import Section
-from layerlab.show.tables import plain
+from layerlab.show.tables import in_cell, plain
 
 
 def sections(
@@ -77,7 +77,7 @@ def write_markdown(lab: Lab) -> None:
             if section.on_request == "plot":
                 continue  # it is there as a picture
             level = "##" if section.on_request is None else "###"
-            parts += [f"{level} {section.title[:1].upper()}{section.title[1:]}", section.table]
+            parts += [f"{level} {in_cell(section.title, 'github')}", section.table]
             if section.notes:
                 parts.append("\n".join(f"- {plain(note)}" for note in section.notes))
         parts += [f"![{title}]({path.name})" for title, path in result.figures(file.parent)]

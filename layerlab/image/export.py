@@ -133,7 +133,9 @@ def _identity(endpoint: Endpoint, connection: DockerClient, inspected: Mapping[s
     """
     if not _is_classic(endpoint):
         return str(inspected["Id"])
-    history = [entry["CreatedBy"] for entry in connection.images.get(str(inspected["Id"])).history()]
+    history = [
+        entry["CreatedBy"] for entry in connection.images.get(str(inspected["Id"])).history()
+    ]
     workdir = (inspected.get("Config") or {}).get("WorkingDir")
     facts = [digests(inspected), history, workdir, _platform(inspected)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
