@@ -13,6 +13,8 @@ Switches for experiments, off by default:
 START_DELAY_SECONDS    how long the app waits before it serves
 HEALTH_FAULT_FILE      while this file exists, /health answers 503 (/tmp/health-fault)
 
+LAB_…                  /info shows every variable whose name begins so, and no other
+
 An empty variable counts as unset, except that APP_NAME and VERSION may be empty.
 """
 

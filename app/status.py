@@ -16,6 +16,7 @@ from settings import Settings
 from storage import UnavailableError, log_unavailable
 from visits import Visits, VisitsDependency
 
+SHOWN_PREFIX = "LAB_"
 DependencyState = Literal["ok", "not configured", "unreachable"]
 
 
@@ -37,6 +38,7 @@ class Info(BaseModel):
     user_id: int | None
     in_container: bool
     storage: dict[str, str]
+    environment: dict[str, str]
 
 
 def get_settings(request: Request) -> Settings:
@@ -94,7 +96,18 @@ async def read_info(
         user_id=os.getuid() if sys.platform != "win32" else None,
         in_container=in_container(),
         storage={"notes": notes.storage, "visits": visits.storage},
+        environment=shown_environment(),
     )
+
+
+def shown_environment() -> dict[str, str]:
+    """The variables that are there to be shown; any other could be a secret."""
+    return {
+        # As in settings.py: UTF-8, whatever the locale.
+        name: os.fsencode(value).decode(errors="backslashreplace")
+        for name, value in os.environ.items()
+        if name.startswith(SHOWN_PREFIX)
+    }
 
 
 def in_container() -> bool:

@@ -1,7 +1,8 @@
 # layerlab.title: Single stage on the slim base, with a compiler
 # layerlab.teaches: The slim base has no compiler; a package without a wheel wants one, and here it stays in the image
 # layerlab.labs: image-size
-# layerlab.differs-from: single-stage-no-cache: slim base, a compiler added
+# layerlab.differs-from: single-stage-slim: a compiler added
+# layerlab.expect.image-size.effect: larger
 # layerlab.expect.image-size.compilers: kept
 FROM python:3.11-slim
 RUN apt-get update \

@@ -2,6 +2,7 @@
 # layerlab.teaches: The slim base alone makes the image small; the order of steps still wastes the cache
 # layerlab.expect.layer-cache.source-edit: install
 # layerlab.expect.layer-cache.unrelated-edit: install
+# layerlab.differs-from: single-stage-no-cache: slim base
 FROM python:3.11-slim
 WORKDIR /app
 COPY . .

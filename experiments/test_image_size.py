@@ -68,5 +68,5 @@ def test_multi_stage_is_smaller(sizes: Sizes) -> None:
         pytest.skip(f"{SINGLE} and {MULTI} are not both among the variants of this run")
     single, multi = sizes.of(SINGLE), sizes.of(MULTI)
     sizes.findings.append(image_size.compare(multi, single))
-    assert multi.image.totals.file_bytes < single.image.totals.file_bytes
-    assert multi.image.totals.unpacked_bytes < single.image.totals.unpacked_bytes
+    if multi.image.totals.unpacked_bytes >= single.image.totals.unpacked_bytes:
+        raise Unmet(image_size.compare(multi, single))

@@ -1,11 +1,9 @@
 """The command-line face."""
 
 import argparse
-import functools
+import io
 import os
-import platform
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,22 +12,13 @@ from pathlib import Path
 import pytest
 
 from layerlab.build.variant import discover, load
+from layerlab.cli_image import images, secrets
 from layerlab.engine import doctor
-from layerlab.engine.choice import choose, private_engine
+from layerlab.engine.choice import private_engine
 from layerlab.engine.matrix import MATRIX
-from layerlab.engine.standins import MACHINES
 from layerlab.errors import LabError, os_sentence
-from layerlab.image.anatomy import dissect
-from layerlab.image.gate import Limits
-from layerlab.labs.image_size import bar
-from layerlab.labs.images import Finder, excesses, sections
 from layerlab.plugin import BAD_INPUT
-from layerlab.show import bars
-from layerlab.show.live import Screen
-from layerlab.show.plots import stacked_svg
 from layerlab.show.tables import plain
-from layerlab.show.units import parse_bytes, parse_percent
-from layerlab.summary import section_lines
 
 USAGE = """\
 usage: ./lab COMMAND [...]
@@ -37,6 +26,7 @@ usage: ./lab COMMAND [...]
   run [pytest arguments]     run the experiments (all, or -k cache, --variant my.Dockerfile, …)
   test [pytest arguments]    lint, type-check and run layerlab's own tests
   image IMAGE [IMAGE ...]    what images weigh and why: layers, waste, what is of no use; a gate for CI
+  secrets IMAGE [-]          where values from standard input or a file can be read in an image; for CI, too
   engine start|stop|status|env|remove
                              our own private engine; eval "$(./lab engine env)" uses it in a shell
   doctor [--engine ENGINE]   what layerlab found on this machine, and what to do about it
@@ -47,7 +37,20 @@ usage: ./lab COMMAND [...]
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 an expectation failed, 2 bad input."""
-    sys.exit(dispatch(sys.argv[1:]))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may know ASCII only
+    try:
+        code = dispatch(sys.argv[1:])
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read this has seen enough; Python would complain once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    except OSError as error:
+        print(f"layerlab: the output can't be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = BAD_INPUT
+    sys.exit(code)
 
 
 def dispatch(words: list[str]) -> int:
@@ -60,6 +63,8 @@ def dispatch(words: list[str]) -> int:
             return tests(rest)
         if command == "image":
             return images(rest)
+        if command == "secrets":
+            return secrets(rest)
         if command == "engine":
             return engine(rest)
         if command == "doctor":
@@ -111,81 +116,6 @@ def _pytest(project: Path, folder: str, words: list[str]) -> int:
     status = int(pytest.main([*own, "-o", f"testpaths={folder}", *words]))
     # pytest has codes of its own for a wrong command line (4) and for no test (5).
     return BAD_INPUT if status in (4, 5) else status
-
-
-def images(words: list[str]) -> int:
-    """Take images apart, and hold them to limits."""
-    parser = argparse.ArgumentParser(
-        prog="./lab image",
-        description="What images weigh, layer by layer, and what of it is of no use. The same image has "
-        "the same numbers on every engine.",
-    )
-    parser.add_argument(
-        "images",
-        nargs="+",
-        metavar="IMAGE",
-        help="an image of the engine, or a saved one's tar file",
-    )
-    parser.add_argument("--engine", help="the engine to ask, as for `run`")
-    parser.add_argument(
-        "--base",
-        help="the image that these were built on (`scratch`: none); default: the largest one of the engine that is wholly below",
-    )
-    parser.add_argument(
-        "--fail-over",
-        type=parse_bytes,
-        metavar="SIZE",
-        help="exit code 1 when an image is larger unpacked, e.g. 200MB",
-    )
-    parser.add_argument(
-        "--max-waste",
-        type=parse_percent,
-        metavar="PERCENT",
-        help="exit code 1 when own layers hide more of the files' bytes, e.g. 5%%",
-    )
-    parser.add_argument(
-        "--layers", action="store_true", help="all there is to say, also for several images"
-    )
-    parser.add_argument("--plot", action="store_true", help="bars of the images' parts, too")
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="write these bars to a picture")
-    parser.add_argument(
-        "--no-compressed",
-        action="store_true",
-        help="leave out what a pull moves, which takes the longest to find out",
-    )
-    parser.add_argument(
-        "--platform",
-        default=f"linux/{MACHINES.get(platform.machine(), platform.machine())}",
-        help="which of several to take from a file (default: %(default)s)",
-    )
-    given = parser.parse_args(words)
-    progress = Screen(sys.stderr).say
-    here = Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
-    finder = Finder(
-        functools.cache(lambda: choose(given.engine, progress)),
-        here,
-        compress=not given.no_compressed,
-        platform=given.platform,
-        progress=progress,
-    )
-    anatomies = [
-        dissect(image)
-        for word in dict.fromkeys(given.images)
-        for image in finder.find(word, given.base)
-    ]
-    width = shutil.get_terminal_size().columns
-    for section in sections(anatomies, width, detailed=given.layers):
-        print(f"\n{plain(section.title)}\n", *section_lines(section, width), sep="\n")
-    shown = [bar(anatomy.image.name, anatomy) for anatomy in anatomies]
-    if given.plot:
-        print("", *bars.lines("file bytes", shown, width), sep="\n")
-    if given.svg:
-        stacked_svg("Images by parts (file bytes)", shown, here / given.svg)
-    limits = Limits(given.fail_over, given.max_waste)
-    broken = list(excesses(anatomies, limits))
-    for line in broken:
-        print(f"layerlab: {plain(line)}", file=sys.stderr)
-    return 1 if broken else 0
 
 
 def engine(words: list[str]) -> int:

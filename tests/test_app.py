@@ -100,6 +100,16 @@ class TestStatus:
         assert isinstance(info["in_container"], bool)
         assert info["storage"] == {"notes": "memory", "visits": "memory"}
 
+    @pytest.mark.parametrize("text", ODD_TEXTS)
+    def test_info_shows_the_variables_of_the_lab_and_no_other(
+        self, client: TestClient, monkeypatch: pytest.MonkeyPatch, text: str
+    ) -> None:
+        monkeypatch.setenv("LAB_TEXT", text)
+        monkeypatch.setenv("LABEL", "hunter2")
+        answer = client.get("/info")
+        assert answer.json()["environment"] == {"LAB_TEXT": text}
+        assert "hunter2" not in answer.text
+
     def test_every_link_of_the_greeting_works(self, client: TestClient) -> None:
         for link in client.get("/").json()["links"]:
             assert client.get(link).status_code == 200

@@ -198,8 +198,15 @@ def test_tables_of_usual_images_fit_the_terminal(width: int) -> None:
 
 def test_markup_in_a_name_shows_as_text() -> None:
     name = "a|b<img src=x>*c*\x1b[31m\udcff"
-    github = tables.sizes({name: anatomy(layer(file("x", 1)))}, "github")
+    github = tables.sizes({name: anatomy(layer(file("x", 1)))}, "github", 120)
     assert "\\|" in github
     assert "\\<img" in github
     assert "\x1b" not in github
     github.encode()
+
+
+def test_a_line_break_in_a_path_is_shown_and_makes_no_row() -> None:
+    found = anatomy(layer(file("fo\no | x/y", 5), file("long" * 60 + "/z", 6)))
+    for section in sections([found], 80, detailed=True):
+        assert "\no | x" not in section.table
+        assert all(len(line) <= 80 for line in section.table.splitlines())

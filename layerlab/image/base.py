@@ -30,11 +30,15 @@ def candidates(endpoint: Endpoint) -> list[Candidate]:
     """
     connection = endpoint.connect()
     try:
-        return [
-            Candidate(_best_name(image.tags), tuple(digests(image.attrs)))
-            for image in connection.images.list()
-            if image.tags and RUN_LABEL not in image.labels
-        ]
+        found = []
+        for row in connection.api.images():
+            if row.get("RepoTags") and RUN_LABEL not in (row.get("Labels") or {}):
+                try:
+                    inspected = connection.images.get(row["Id"]).attrs
+                except docker.errors.ImageNotFound:
+                    continue  # removed meanwhile
+                found.append(Candidate(_best_name(row["RepoTags"]), tuple(digests(inspected))))
+        return found
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise LabError(unreachable(endpoint, error)) from error
     finally:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from layerlab.errors import LabError
 from layerlab.image.compression import GzipSize
@@ -109,10 +109,23 @@ class _Digest:
             self._pool.shutdown()
 
 
+class LayerWatch(Protocol):
+    """Sees all that a layer's reader reads, after it."""
+
+    def member(self, member: Member, header: int, entry: Entry | None) -> None:
+        """A member whose header begins at that byte of the stream, and what the changeset has of it."""
+
+    def write(self, data: bytes | memoryview) -> None:
+        """The next bytes of the plain tar stream; their members were shown before."""
+
+    def close(self, changeset: Changeset) -> None: ...
+
+
 class ChangesetReader:
     """Takes the plain tar stream of a layer as it comes."""
 
-    def __init__(self, *, compress: bool) -> None:
+    def __init__(self, *, compress: bool, watch: LayerWatch | None = None) -> None:
+        self._watch = watch
         self._digest = _Digest()
         self._tar = TarStream(self._member)
         self._gzip = GzipSize() if compress else None
@@ -139,6 +152,8 @@ class ChangesetReader:
             self._tar.feed(data)
         except TarError as error:
             raise BadLayer(f"{error}: save the image again") from error
+        if self._watch:
+            self._watch.write(data)
 
     def close(self) -> Changeset:
         """The layer has ended.
@@ -152,7 +167,7 @@ class ChangesetReader:
             raise BadLayer(f"{error}: save the image again") from error
         if self._gzip:
             self._gzip.close()
-        return Changeset(
+        changeset = Changeset(
             f"sha256:{self._digest.hexdigest()}",
             self._tar.position,
             self._gzip.bytes if self._gzip else None,
@@ -160,6 +175,9 @@ class ChangesetReader:
             self._records,
             tuple(self._stray),
         )
+        if self._watch:
+            self._watch.close(changeset)
+        return changeset
 
     def stop(self) -> None:
         """End what runs beside this; always to be called."""
@@ -168,6 +186,14 @@ class ChangesetReader:
             self._gzip.stop()
 
     def _member(self, member: Member) -> Sink | None:
+        before = len(self._entries)
+        sink = self._take(member)
+        if self._watch:
+            entry = self._entries[-1] if len(self._entries) > before else None
+            self._watch.member(member, self._tar.header, entry)
+        return sink
+
+    def _take(self, member: Member) -> Sink | None:
         self._characters += len(member.path) + len(member.target)
         path = normal(member.path)
         if path is None:

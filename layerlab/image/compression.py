@@ -1,10 +1,12 @@
 """Compression of layers: undone as it streams, and what a layer would have as gzip."""
 
+from collections import deque
 from collections.abc import Callable
-from typing import IO, Any, Protocol, cast
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, cast
 
 import zstandard
-from zlib_ng import gzip_ng_threaded, zlib_ng
+from zlib_ng import zlib_ng
 
 _MAGIC = {"gzip": b"\x1f\x8b\x08", "zstd": b"\x28\xb5\x2f\xfd"}
 #: A frame of zstd that only carries notes, as those of some tools begin; its first byte may be 50 to 5F.
@@ -15,8 +17,12 @@ MAGIC_BYTES = 4
 #: 0.1 % of its size on a layer of 545 MB.
 LEVEL = 6
 THREADS = 2
-#: A part of the result, not only of the speed: pieces are compressed side by side, each on its own.
+#: A part of the result, not only of the speed: pieces are compressed side by side.
 PIECE = 1 << 20
+#: What deflate can look back at (RFC 1951).
+DICTIONARY = 1 << 15
+#: Header and trailer of a gzip member (RFC 1952).
+_GZIP_FRAME = 18
 #: The most that the command `zstd` takes without being asked to: 128 MiB of memory.
 LARGEST_WINDOW = 1 << 27
 _GZIP_WINDOW = 31
@@ -107,57 +113,54 @@ class _Zstd:
 
 
 class GzipSize:
-    """Counts the bytes that data has as gzip of level :data:`LEVEL`, however it is cut into writes."""
+    """Counts the bytes that data has as gzip of level :data:`LEVEL`, however it is cut into writes.
+
+    Blocks are compressed side by side, each with the end of the one before as its dictionary, as pigz does
+    it; the blocks are always the same, so the size is, too.
+    """
 
     def __init__(self) -> None:
         self.bytes = 0
         self._piece = bytearray()
-        self._writer: IO[bytes] | None = None
+        self._before = b""
+        self._pool: ThreadPoolExecutor | None = None
+        self._waiting: deque[Future[int]] = deque()
 
     def write(self, data: bytes | memoryview) -> None:
         view, at = memoryview(data), 0
         while at < len(view):
             if len(self._piece) == PIECE:
-                self._compress()
+                self._hand_over()
             taken = view[at : at + PIECE - len(self._piece)]
             self._piece += taken
             at += len(taken)
 
     def close(self) -> None:
         """Compress what is left; its size is known from here on."""
-        if self._writer:
-            self._compress()
-        elif self._piece or not self.bytes:
-            # Most layers are small, and threads take longer to end than these to compress.
-            self.bytes = len(zlib_ng.compress(self._piece, LEVEL, _GZIP_WINDOW))
-            self._piece.clear()
+        self.bytes += _GZIP_FRAME + _block_bytes(bytes(self._piece), self._before, last=True)
+        self._piece.clear()
+        while self._waiting:
+            self.bytes += self._waiting.popleft().result()
         self.stop()
 
     def stop(self) -> None:
-        """End the threads; always to be called."""
-        writer, self._writer = self._writer, None
-        if writer:
-            writer.close()
+        """End the threads, whatever is left to do; always to be called."""
+        if self._pool:
+            self._pool.shutdown(cancel_futures=True)
 
-    def _compress(self) -> None:
-        if self._writer is None:
-            threaded: Any = gzip_ng_threaded
-            self._writer = threaded.open(
-                _Counter(self), "wb", compresslevel=LEVEL, threads=THREADS, block_size=PIECE
-            )
-        self._writer.write(self._piece)
+    def _hand_over(self) -> None:
+        # Most layers are small, and need no threads.
+        self._pool = self._pool or ThreadPoolExecutor(THREADS, "layerlab-gzip")
+        block = bytes(self._piece)
+        self._waiting.append(self._pool.submit(_block_bytes, block, self._before))
+        self._before = block[-DICTIONARY:]
         self._piece.clear()
+        if len(self._waiting) > 2 * THREADS:
+            self.bytes += self._waiting.popleft().result()
 
 
-class _Counter:
-    """As much of a file as the compressor needs."""
-
-    def __init__(self, size: GzipSize) -> None:
-        self._size = size
-
-    def write(self, data: bytes | memoryview) -> int:
-        self._size.bytes += len(data)
-        return len(data)
-
-    def flush(self) -> None:
-        pass
+def _block_bytes(data: bytes, before: bytes, *, last: bool = False) -> int:
+    """How many bytes a block has in a raw deflate stream, after ``before``."""
+    compressor = zlib_ng.compressobj(LEVEL, zlib_ng.DEFLATED, -15, zdict=before)
+    ending = zlib_ng.Z_FINISH if last else zlib_ng.Z_SYNC_FLUSH
+    return len(compressor.compress(data)) + len(compressor.flush(ending))

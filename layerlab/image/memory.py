@@ -7,6 +7,7 @@ anew.
 import gzip
 import json
 import sqlite3
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from layerlab.image.changeset import Changeset, Entry
 from layerlab.image.manifest import Description
 
 #: Changed whenever something else is read from a layer; older files are begun anew.
-VERSION = 2
+VERSION = 3
 #: Some hundred bytes for each file of a layer, compressed: with layers of 5,000 files about 100 MB.
 MOST_CHANGESETS = 1_000
 _SCHEMA = """
@@ -49,9 +50,10 @@ class Memory:
         """A layer by its digest."""
         if digest not in self._changesets:
             row = self._use(lambda db: _take(db, digest))
-            if row is None:
-                return None
-            self._changesets[digest] = _decoded(row[0])
+            found = _decoded(row[0]) if row else None
+            if found is None:
+                return None  # not known, or damaged: it is read again
+            self._changesets[digest] = found
         return self._changesets[digest]
 
     def blob(self, path: str, *, compress: bool) -> Blob | None:
@@ -167,8 +169,13 @@ def _encoded(changeset: Changeset) -> bytes:
     return gzip.compress(json.dumps(parts).encode("ascii"), compresslevel=1)
 
 
-def _decoded(content: bytes) -> Changeset:
-    digest, tar_bytes, gzip_bytes, entries, records, stray = json.loads(gzip.decompress(content))
-    return Changeset(
-        digest, tar_bytes, gzip_bytes, tuple(map(Entry._make, entries)), records, tuple(stray)
-    )
+def _decoded(content: bytes) -> Changeset | None:
+    try:
+        digest, tar_bytes, gzip_bytes, entries, records, stray = json.loads(
+            gzip.decompress(content)
+        )
+        return Changeset(
+            digest, tar_bytes, gzip_bytes, tuple(map(Entry._make, entries)), records, tuple(stray)
+        )
+    except (OSError, EOFError, zlib.error, ValueError, TypeError):
+        return None

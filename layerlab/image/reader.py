@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from typing import Protocol
 
 from layerlab.errors import LabError
 from layerlab.image import archive as limits
 from layerlab.image.archive import Archive, Blob
-from layerlab.image.changeset import BadLayer, ChangesetReader
+from layerlab.image.changeset import BadLayer, ChangesetReader, LayerWatch
 from layerlab.image.compression import (
     MAGIC_BYTES,
     CompressionError,
@@ -31,23 +32,34 @@ LONGEST_DOCUMENT = 8 << 20
 _DIGEST = re.compile(r"(?:^|/)([0-9a-f]{64})(?:\.json)?$")
 
 
+class Watch(Protocol):
+    """Sees all that is read of an archive."""
+
+    def layer(self) -> LayerWatch: ...
+
+    def document(self, path: str) -> Sink:
+        """What takes the bytes of a file that is no layer."""
+
+
 def read(
     pieces: Iterable[bytes],
     name: str,
     *,
     compress: bool,
     known: Callable[[str], Blob | None] = lambda _: None,
+    watch: Watch | None = None,
 ) -> Archive:
     """Read an archive from its bytes; gzip and zstd around the whole of it are undone.
 
     ``known`` is asked for each file of the archive by its path: a layer that it knows is passed over.
-    ``name`` is the archive's, for sentences; ``compress`` also measures each layer as gzip.
+    ``name`` is the archive's, for sentences; ``compress`` also measures each layer as gzip; ``watch``
+    sees every byte of layers, unpacked, and of documents.
 
     Raises:
         LabError: the archive is damaged, cut off, or no saved image.
     """
     archive = Archive(name)
-    reader = _Reader(archive, compress, known)
+    reader = _Reader(archive, compress, known, watch)
     outer = TarStream(reader.member)
     stage: Stage | None = None
     try:
@@ -97,11 +109,16 @@ class _Reader:
     """Shows each member of the outer archive to who can read it."""
 
     def __init__(
-        self, archive: Archive, compress: bool, known: Callable[[str], Blob | None]
+        self,
+        archive: Archive,
+        compress: bool,
+        known: Callable[[str], Blob | None],
+        watch: Watch | None,
     ) -> None:
         self._archive = archive
         self._compress = compress
         self._known = known
+        self._watch = watch
         self._file: _File | None = None
         #: The path of the member that came last.
         self.current = ""
@@ -118,7 +135,7 @@ class _Reader:
         if known := self._known(path):
             self._archive.layers[path] = known
             return None
-        self._file = _File(self._archive, path, member.size, self._compress)
+        self._file = _File(self._archive, path, member.size, self._compress, self._watch)
         return self._file
 
     def stop(self) -> None:
@@ -139,12 +156,16 @@ def _told(where: str) -> Iterator[None]:
 class _File:
     """One file of the archive: a layer, a document, or of no interest."""
 
-    def __init__(self, archive: Archive, path: str, size: int, compress: bool) -> None:
+    def __init__(
+        self, archive: Archive, path: str, size: int, compress: bool, watch: Watch | None
+    ) -> None:
         self._archive = archive
         self._path = path
         self._where = f"{archive.name}: {shown(path)}"
         self._size = size
         self._compress = compress
+        self._watch = watch
+        self._seen: Sink | None = None
         self._kept = bytearray()
         self._decided = False
         self._layer: ChangesetReader | None = None
@@ -154,7 +175,10 @@ class _File:
     def write(self, data: memoryview) -> None:
         if self._layer:
             self._pass_on(data)
-        elif not self._decided or self._size <= LONGEST_DOCUMENT:
+            return
+        if self._seen:
+            self._seen.write(data)
+        if not self._decided or self._size <= LONGEST_DOCUMENT:
             self._kept += data
             if not self._decided and len(self._kept) >= BLOCK:
                 self._decide()
@@ -167,11 +191,15 @@ class _File:
         # Layers without a file are two blocks of zeros, or nothing at all.
         empty = not first or first[:BLOCK] == bytes(BLOCK)
         if self._compression or empty or is_header(first[:BLOCK]):
-            self._layer = ChangesetReader(compress=self._compress)
+            watch = self._watch.layer() if self._watch else None
+            self._layer = ChangesetReader(compress=self._compress, watch=watch)
             if self._compression:
                 self._unpacker = unpacker(self._compression, self._layer.write)
             self._kept.clear()
             self._pass_on(memoryview(first))
+        elif self._watch:
+            self._seen = self._watch.document(self._path)
+            self._seen.write(memoryview(first))
 
     def _pass_on(self, data: memoryview) -> None:
         assert self._layer is not None
@@ -184,6 +212,8 @@ class _File:
         if self._layer:
             self._close_layer(self._layer)
             return
+        if self._seen:
+            self._seen.close()
         text = bytes(self._kept) if self._size <= LONGEST_DOCUMENT else b""
         digest = _DIGEST.search(self._path)
         if text and digest and hashlib.sha256(text).hexdigest() != digest[1]:

@@ -70,6 +70,8 @@ class TarStream:
         self._visit = visit
         #: How many bytes were fed.
         self.position = 0
+        #: Where the header of the member that came last begins.
+        self.header = 0
         self._content = 0
         self._padding = 0
         self._sink: Sink | None = None
@@ -153,6 +155,7 @@ class TarStream:
             return
         if max(len(member.path), len(member.target)) > LONGEST_PATH:
             raise TarError(f"has a path that no file system takes at byte {offset:,}")
+        self.header = offset
         self._sparse_map = kind == "S" and bool(block[482])
         self._take_content(member.size, self._visit(member))
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from layerlab.build.failure import shorten
 from layerlab.build.header import GOALS
 from layerlab.build.variant import Variant
 from layerlab.engine.bases import Base
@@ -88,7 +89,7 @@ class Sizes:
         ways = " or ".join(sorted({a.image.compression for a in self.anatomies.values()}))
         yield Section(
             "image size: what a disk holds, what a pull moves, what is of no use",
-            images.sizes(self.anatomies, style),
+            images.sizes(self.anatomies, style, width),
             (
                 "Unpacked: the layers' tar streams, each checked against its digest. Files: bytes of "
                 + "regular files. Both are the same on every engine.",
@@ -128,10 +129,12 @@ def bar(name: str, anatomy: Anatomy) -> Bar:
 
 def details(anatomy: Anatomy, style: str, width: int) -> Iterator[Section]:
     """All there is to say of one image."""
-    yield Section("layers", images.layers(anatomy.image, style, width))
-    yield Section("where its bytes are", images.places(anatomy, style))
+    if anatomy.image.layers:
+        yield Section("layers", images.layers(anatomy.image, style, width))
+    if anatomy.places:
+        yield Section("where its bytes are", images.places(anatomy, style, width))
     if anatomy.distributions:
-        yield Section("Python distributions", images.distributions(anatomy, style))
+        yield Section("Python distributions", images.distributions(anatomy, style, width))
     if anatomy.clutter:
         advice = tuple(f"{one.kind}: {one.advice}." for one in anatomy.clutter if one.own_bytes)
         yield Section("of no use at run time", images.clutter(anatomy, style, width), advice)
@@ -208,14 +211,14 @@ def explain(variant: Variant, anatomy: Anatomy, scenario: str, expected: str) ->
         return (
             f"{variant.where(layer.line)}: {megabytes(anatomy.waste_bytes)} "
             f"({anatomy.waste_share:.0%} of all files) are in the image and can't be seen: "
-            f"{megabytes(first.bytes)} of them at /{first.root} ({first.how} here, written by "
-            f"`{written.instruction}`); expected: {expected}.\n"
+            f"{megabytes(first.bytes)} of them at /{shorten(first.root)} ({first.how} here, written by "
+            f"`{shorten(written.instruction)}`); expected: {expected}.\n"
             "Write and remove in one RUN, or COPY with the right owner and mode at once."
         )
     found = next(one for one in anatomy.clutter if one.goal == scenario)
     return (
         f"{variant.path.name}: {megabytes(found.bytes)} of {found.kind} are in the image, "
-        f"{megabytes(found.own_bytes)} of them on top of the base (such as {found.example}); "
+        f"{megabytes(found.own_bytes)} of them on top of the base (such as {shorten(found.example)}); "
         f"expected: {expected}.\nTo do: {found.advice}."
     )
 
@@ -234,9 +237,11 @@ def compare(smaller: Anatomy, larger: Anatomy) -> str:
     """By how much one image is smaller than another, and how much of that is the base alone."""
     saved = larger.image.totals.file_bytes - smaller.image.totals.file_bytes
     base = _base_bytes(larger) - _base_bytes(smaller)
+    if saved <= 0:
+        return f"{smaller.image.name} is not smaller than {larger.image.name} ({megabytes(-saved)} more)."
     return (
         f"{smaller.image.name} is {megabytes(saved)} smaller than {larger.image.name}; "
-        f"{megabytes(base)} of that ({base / (saved or 1):.0%}) is the base alone."
+        f"{megabytes(base)} of that ({base / saved:.0%}) is the base alone."
     )
 
 

@@ -7,6 +7,7 @@ from layerlab.build.failure import shorten
 from layerlab.image.anatomy import Anatomy
 from layerlab.image.layers import Image
 from layerlab.image.waste import grouped
+from layerlab.show.plots import label
 from layerlab.show.tables import in_cell, plain, table
 from layerlab.show.units import bytes_text, megabytes
 
@@ -31,7 +32,7 @@ def pull_seconds(compressed_bytes: int) -> float:
     return compressed_bytes * 8 / BANDWIDTH_BITS
 
 
-def sizes(anatomies: Mapping[str, Anatomy], style: str) -> str:
+def sizes(anatomies: Mapping[str, Anatomy], style: str, width: int) -> str:
     """One image a row: totals in MB, the time of a pull, own bytes, waste, own+base layers."""
     rows = []
     for name, anatomy in anatomies.items():
@@ -39,7 +40,7 @@ def sizes(anatomies: Mapping[str, Anatomy], style: str) -> str:
         compressed = total.compressed_bytes
         rows.append(
             [
-                in_cell(plain(name), style),
+                in_cell(label(name, max(23, width - 53)), style),
                 _mb(total.unpacked_bytes),
                 _mb(total.file_bytes),
                 "-" if compressed is None else _mb(compressed),
@@ -116,11 +117,11 @@ def waste(anatomy: Anatomy, style: str, width: int) -> str:
     return _table(rows, headers, style, left=(4, 5))
 
 
-def places(anatomy: Anatomy, style: str) -> str:
+def places(anatomy: Anatomy, style: str, width: int) -> str:
     """Folders by their visible bytes."""
     rows = [
         [
-            in_cell(plain(place.folder), style),
+            in_cell(label(place.folder, max(23, width - 26)), style),
             _mb(place.bytes),
             _mb(place.own_bytes),
             f"{place.files:,}",
@@ -130,11 +131,11 @@ def places(anatomy: Anatomy, style: str) -> str:
     return _table(rows, ["folder", "MB", "own MB", "files"], style)
 
 
-def distributions(anatomy: Anatomy, style: str) -> str:
+def distributions(anatomy: Anatomy, style: str, width: int) -> str:
     """Installed Python distributions by their visible bytes."""
     rows = [
         [
-            in_cell(plain(f"{one.name} {one.version}"), style),
+            in_cell(label(f"{one.name} {one.version}", max(23, width - 35)), style),
             _mb(one.bytes),
             _mb(one.bytecode_bytes),
             f"{one.files:,}",

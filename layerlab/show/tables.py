@@ -10,7 +10,7 @@ from layerlab.build.buildx import Build
 from layerlab.build.failure import shorten
 
 _CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
@@ -90,5 +90,6 @@ def steps(build: Build, style: str, width: int = 80) -> str:
 
 
 def in_cell(text: str, style: str) -> str:
-    """Text as it is to be read: in Markdown a pipe would begin the next cell, and ``<`` a tag."""
+    """Text in one line, as it is to be read: in Markdown a pipe begins the next cell, and ``<`` a tag."""
+    text = text.replace("\n", "\\n").replace("\t", "\\t")
     return _MARKUP.sub(r"\\\g<0>", text) if style == "github" else text

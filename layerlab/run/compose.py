@@ -1,0 +1,101 @@
+"""One compose project: its files in a folder, up, run, and always down."""
+
+import json
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from layerlab.engine.command import run as run_command
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.leftovers import Run
+from layerlab.errors import LabError
+from layerlab.run.container import MEMORY, PIDS, Container, answering, publishing
+
+LIMIT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compose project whose file is written."""
+
+    endpoint: Endpoint
+    name: str
+    folder: Path
+    #: Options of `docker compose` itself.
+    options: Sequence[str]
+    #: The whole environment of its commands.
+    environ: Mapping[str, str]
+
+    def compose(self, *words: str, doing: str) -> str:
+        """Run a `docker compose` command on the project; returns its standard output.
+
+        Raises:
+            LabError: it failed.
+        """
+        own = ["compose", "--project-name", self.name, "--project-directory", str(self.folder)]
+        return run_command(
+            self.endpoint.command(*own, *self.options, *words),
+            doing=doing,
+            environ=self.environ,
+            cwd=self.folder,
+            timeout=LIMIT_SECONDS,
+        )
+
+    @contextmanager
+    def up(self, service: str) -> Iterator[Container]:
+        """A service's container, started by `docker compose up`, once its app answers."""
+        self.compose("up", "--detach", "--no-build", service, doing="docker compose up")
+        found = self.compose("ps", "--all", "--quiet", service, doing="docker compose ps").split()
+        if not found:
+            raise LabError(f"docker compose up: it made no container of the service {service}")
+        with answering(self.endpoint, found[0]) as container:
+            yield container
+
+    @contextmanager
+    def run(self, service: str, flags: Sequence[str]) -> Iterator[Container]:
+        """A container of its own by `docker compose run`, with an `-e` for each of ``flags``."""
+        name = f"{self.name}-run"
+        words = ["run", "--detach", "--no-deps", "--name", name]
+        words += ["--publish", publishing(self.endpoint)]
+        words += [word for flag in flags for word in ("--env", flag)]
+        self.compose(*words, service, doing="docker compose run")
+        with answering(self.endpoint, name) as container:
+            yield container
+
+
+@contextmanager
+def project(
+    endpoint: Endpoint,
+    run: Run,
+    folder: Path,
+    services: Mapping[str, Mapping[str, Any]],
+    *,
+    options: Sequence[str] = (),
+    shell: Mapping[str, str],
+) -> Iterator[Project]:
+    """A project of ``services`` in a folder, which may hold its other files; taken down at the end.
+
+    Every service gets our labels and limits. ``options`` are those of `docker compose` itself, such
+    as ``--env-file``; ``shell`` is what the shell that runs the commands has.
+    """
+    common = {"labels": run.labels, "mem_limit": MEMORY, "pids_limit": PIDS, "pull_policy": "never"}
+    document = {
+        "services": {name: {**service, **common} for name, service in services.items()},
+        "networks": {"default": {"labels": run.labels}},
+    }
+    # JSON is YAML, and has no value that YAML would read as something else.
+    text = json.dumps(document, ensure_ascii=False, indent=2)
+    (folder / "compose.yaml").write_text(text, encoding="utf-8")
+    own = {k: v for k, v in endpoint.environ().items() if not k.startswith("COMPOSE_")}
+    name = f"layerlab-{run.id}-{secrets.token_hex(2)}"
+    this = Project(endpoint, name, folder, options, {**own, **shell})
+    try:
+        yield this
+    finally:
+        # What can't be taken down now is found by its labels when the run ends.
+        with suppress(LabError):
+            words = ["down", "--volumes", "--remove-orphans", "--timeout", "1"]
+            this.compose(*words, doing="docker compose down")
