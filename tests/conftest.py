@@ -1,5 +1,6 @@
 """What the engine tests share: a build on a small base, and a look at what is left behind."""
 
+import io
 import os
 import subprocess
 import sys
@@ -11,10 +12,13 @@ import pytest
 
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.dockerfile import parse
+from layerlab.build.variant import load
 from layerlab.engine import bases, leftovers, matrix
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.matrix import MATRIX, Release
+from layerlab.lab import Settings, opened
+from layerlab.show.live import Screen
 
 PROJECT = Path(__file__).parent.parent
 SLIM = "python:3.11-slim"
@@ -41,6 +45,22 @@ def matrix_endpoint(release: Release) -> Iterator[Endpoint]:
         pytest.skip(f"no engines of other releases here: {lack}")
     with matrix.running(release, lambda _: None) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def app_image(
+    endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[str, Run]]:
+    """The production image on this session's engine, and the run that made it.
+
+    Not for the whole session: other tests look whether anything is left on that engine.
+    """
+    folder = tmp_path_factory.mktemp("app-image")
+    (folder / "app").symlink_to(PROJECT / "app")
+    variant = load(PROJECT / "dockerfiles" / "production.Dockerfile")
+    with opened(endpoint, Screen(io.StringIO()), Settings(folder), [variant], {}) as lab:
+        lab.build(variant, lab.context("app", None), "build")
+        yield lab.tag(variant), lab.run
 
 
 @pytest.fixture

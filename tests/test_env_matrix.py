@@ -1,7 +1,6 @@
 """The environment lab on every release of the engine, with both image stores."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,19 +17,6 @@ from layerlab.show.live import Screen
 
 PROJECT = Path(__file__).parent.parent
 pytestmark = [pytest.mark.engine, pytest.mark.matrix]
-
-
-@pytest.fixture(scope="session")
-def app_image(
-    endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[str, Run]]:
-    """The production image on this session's engine, and the run that made it."""
-    folder = tmp_path_factory.mktemp("app-image")
-    (folder / "app").symlink_to(PROJECT / "app")
-    variant = load(PROJECT / "dockerfiles" / "production.Dockerfile")
-    with opened(endpoint, Screen(io.StringIO()), Settings(folder), [variant], {}) as lab:
-        lab.build(variant, lab.context("app", None), "build")
-        yield lab.tag(variant), lab.run
 
 
 def test_same_answers_on_every_release(

@@ -221,7 +221,7 @@ def test_the_command_is_a_gate(endpoint: Endpoint, slim: str, tmp_path: Path) ->
         (["SLIM", "--fail-over", "200"], "`200` is no size"),
         (["SLIM", "--max-waste", "5"], "5%"),
         (["Not A Name"], "Not A Name is not an image name"),
-        (["SLIM", "--svg", "/nosuch/x.svg"], "/nosuch/x.svg: No such file or directory"),
+        (["SLIM", "--svg", "/nosuch/x.svg"], "/nosuch/x.svg: there is no such folder"),
     ],
 )
 def test_bad_input_gets_one_sentence(
