@@ -30,6 +30,8 @@ class Settings:
     rounds: int = 2
     standins: bool = False
     build_limit_seconds: float = 900
+    #: How long an app may take until it answers.
+    start_limit_seconds: float = 30
 
 
 class Result(Protocol):
@@ -60,6 +62,8 @@ class Lab:
         self._dockerfiles: dict[str, Path] = {}
         #: Whether a frontend can be fetched.
         self._frontends: dict[str, bool] = {}
+        #: The variants whose image is on the engine.
+        self._built: set[str] = set()
         #: Why a variant can't be measured, by variant.
         self.problems: dict[str, LabError] = {}
         #: Seconds that each part of the run took.
@@ -153,7 +157,25 @@ class Lab:
             raise RunLost(built.failure.sentence)
         if built.failure:
             raise LabError(built.failure.sentence)
+        self._built.add(variant.name)
         return built
+
+    def image(self, variant: Variant) -> str:
+        """The name of a variant's image, which is built where this run has not built it yet.
+
+        Raises:
+            LabError: the variant can't be measured, or its build failed.
+        """
+        if problem := self.problems.get(variant.name):
+            raise problem
+        if variant.name not in self._built:
+            context = self.context(f"image-{slug(variant)}", None)
+            try:
+                self.build(variant, context, "build")
+            except LabError as problem:
+                self.problems[variant.name] = problem
+                raise
+        return self.tag(variant)
 
 
 def slug(variant: Variant) -> str:

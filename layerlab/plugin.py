@@ -64,13 +64,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--build-limit", type=float, default=900, metavar="S", help="seconds that a build may take"
     )
+    group.addoption(
+        "--start-limit",
+        type=float,
+        default=30,
+        metavar="S",
+        help="seconds that an app may take until it answers",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("rounds") < 1:
         raise bad_input(LabError(f"--rounds {config.getoption('rounds')}: give 1 or more"))
-    if config.getoption("build_limit") <= 0:
-        raise bad_input(LabError("--build-limit: give more than 0 seconds"))
+    for limit in ("build", "start"):
+        if not config.getoption(f"{limit}_limit") > 0:
+            raise bad_input(LabError(f"--{limit}-limit: give more than 0 seconds"))
     config.addinivalue_line(
         "markers",
         "experiment(name): the lab that a test belongs to; some variants are for some only",
@@ -171,6 +179,7 @@ class Session:
             rounds=self.config.getoption("rounds"),
             standins=self.config.getoption("standins"),
             build_limit_seconds=self.config.getoption("build_limit"),
+            start_limit_seconds=self.config.getoption("start_limit"),
         )
         self.lab = self.stack.enter_context(
             laboratory.opened(endpoint, self.screen, settings, variants, took)

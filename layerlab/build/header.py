@@ -48,6 +48,19 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         # Against the variant that it differs from.
         "effect": Goal("smaller", ("smaller", "same", "larger", ANY)),
     },
+    "healthcheck": {
+        # The first state after `starting`.
+        "start": Goal("healthy", ("healthy", "unhealthy", ANY)),
+        # What becomes of it when /health answers 503.
+        "fault": Goal("unhealthy", ("unhealthy", "unseen", ANY)),
+    },
+    "live-reload": {},
+    "shutdown": {
+        # The app's shutdown hook ran; it ended at once without it; it was killed after the grace.
+        "stop": Goal("clean", ("clean", "abrupt", "killed", ANY)),
+        # A request that was in flight.
+        "request": Goal("answered", ("answered", "lost", ANY)),
+    },
 }
 
 

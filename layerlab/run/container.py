@@ -1,7 +1,6 @@
 """One container of an image that serves the app: started, waited for, asked, removed."""
 
 import secrets
-import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,21 +10,20 @@ from typing import Any
 
 import httpx
 
-from layerlab.engine.command import last_lines
 from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import envfile
-from layerlab.show.tables import plain
+from layerlab.run import diagnosis, envfile
 
 PORT = 8000
 MEMORY = "256m"
 PIDS = 100
 START_SECONDS = 60
 _ASK_SECONDS = 10
-_BETWEEN_SECONDS = 0.05
-_LOG_LINES = 8
+_BETWEEN_SECONDS = 0.01
+#: What a flood of lines may take of the engine's disk; `docker logs` shows the last of them.
+_LOG = ("--log-driver", "json-file", "--log-opt", "max-size=5m", "--log-opt", "max-file=2")
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,9 @@ class Environment:
             envfile.check_name(flag.partition("=")[0], "-e")
         words = [word for file in self.files for word in ("--env-file", str(file))]
         return words + [word for flag in self.flags for word in ("--env", flag)]
+
+
+NOTHING = Environment()
 
 
 @dataclass(frozen=True)
@@ -84,51 +85,83 @@ def publishing(endpoint: Endpoint) -> str:
 
 
 @contextmanager
-def running(
-    endpoint: Endpoint, run: Run, image: str, environment: Environment, *, purpose: str
-) -> Iterator[Container]:
-    """A container of ``image`` by `docker run`, within limits, gone at the end.
+def started(
+    endpoint: Endpoint,
+    run: Run,
+    image: str,
+    *,
+    purpose: str,
+    environment: Environment = NOTHING,
+    options: Sequence[str] = (),
+    command: Sequence[str] = (),
+) -> Iterator[str]:
+    """The name of a container of ``image`` that `docker run` has started; it is gone at the end.
 
-    ``purpose`` becomes a part of its name.
+    It has our labels, a free port and limits of memory, processes and log, and need not answer, nor
+    live. ``purpose`` becomes a part of its name, ``options`` are more ones of `docker run`, and
+    ``command`` stands in for the image's CMD.
 
     Raises:
-        LabError: it does not start or its app does not answer, with the last lines of its log.
+        LabError: it does not start, in a sentence that begins with the image's name.
     """
     name = f"layerlab-{purpose}-{run.id}-{secrets.token_hex(2)}"
-    words = ["run", "--detach", "--pull", "never", "--name", name, "--publish"]
-    words += [publishing(endpoint), "--memory", MEMORY, "--pids-limit", str(PIDS)]
+    words = ["run", "--detach", "--pull", "never", "--name", name]
+    words += ["--publish", publishing(endpoint), *_LOG]
+    words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PIDS)]
     words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
-    words += [*environment.words(), image]
+    words += [*environment.words(), *options, image, *command]
     try:
-        run_command(
-            endpoint.command(*words),
-            doing=f"starting a container of {image}",
-            environ={**endpoint.environ(), **environment.shell},
-            timeout=START_SECONDS,
-        )
-        with answering(endpoint, name) as container:
-            yield container
+        try:
+            run_command(
+                endpoint.command(*words),
+                doing=f"starting a container of {image}",
+                environ={**endpoint.environ(), **environment.shell},
+                timeout=START_SECONDS,
+            )
+        except LabError as error:
+            if told := diagnosis.refused(str(error)):
+                raise LabError(f"{image}: {told}") from error
+            raise
+        yield name
     finally:
         remove(endpoint, name)
 
 
 @contextmanager
+def running(
+    endpoint: Endpoint, run: Run, image: str, environment: Environment, *, purpose: str
+) -> Iterator[Container]:
+    """A container of ``image``, as :func:`started`, once its app answers.
+
+    Raises:
+        LabError: it does not start or its app does not answer, with the last lines of its log.
+    """
+    with (
+        started(endpoint, run, image, purpose=purpose, environment=environment) as name,
+        answering(endpoint, name) as container,
+    ):
+        yield container
+
+
+@contextmanager
 def answering(
-    endpoint: Endpoint, name: str, *, limit_seconds: float = START_SECONDS
+    endpoint: Endpoint, name: str, *, called: str = "", limit_seconds: float = START_SECONDS
 ) -> Iterator[Container]:
     """A container that somebody started, once its app answers.
 
+    ``called`` is what errors call it in place of its name. A restarted container may have another
+    address: ask again.
+
     Raises:
-        LabError: it ends, or does not answer in time. This, and any that is raised while the container
-            is used, has the last lines of the container's log.
+        LabError: it ends, or does not answer in time, and probably why. This, and any that is raised
+            while the container is used, has the last lines of the container's log.
     """
     try:
-        address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-        container = Container(name, f"http://{address}:{_port(endpoint, name)}")
-        _wait(endpoint, container, limit_seconds)
+        container = Container(name, _url(endpoint, name, called or name))
+        _wait(endpoint, container, called or name, limit_seconds)
         yield container
     except LabError as error:
-        raise LabError(f"{error}{_log(endpoint, name)}") from error
+        raise LabError(f"{error}{diagnosis.log_tail(endpoint, name)}") from error
 
 
 def remove(endpoint: Endpoint, name: str) -> None:
@@ -138,60 +171,37 @@ def remove(endpoint: Endpoint, name: str) -> None:
         endpoint.run("rm", "--force", "--volumes", name, doing=f"removing {name}")
 
 
-def _port(endpoint: Endpoint, name: str) -> int:
+def _url(endpoint: Endpoint, name: str, called: str) -> str:
     try:
         said = endpoint.run("port", name, f"{PORT}/tcp", doing=f"asking for the port of {name}")
     except LabError as error:
         # A container that has ended publishes nothing.
-        if _alive(endpoint, name):
-            raise
-        raise LabError(_ended(name)) from error
-    return int(said.split("\n", 1)[0].rpartition(":")[2])
+        if told := diagnosis.ended(endpoint, name):
+            raise LabError(f"{called}: {told}") from error
+        raise
+    address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+    return f"http://{address}:{int(said.split(chr(10), 1)[0].rpartition(':')[2])}"
 
 
-def _ended(name: str) -> str:
-    return f"{name}: the app ended before it answered"
-
-
-def _wait(endpoint: Endpoint, container: Container, limit_seconds: float) -> None:
+def _wait(endpoint: Endpoint, container: Container, called: str, limit_seconds: float) -> None:
     deadline = time.monotonic() + limit_seconds
-    with httpx.Client(timeout=_ASK_SECONDS) as http:
+    looked = 0.0
+    with httpx.Client(timeout=min(_ASK_SECONDS, limit_seconds)) as http:
         while True:
             try:
                 # Any answer will do: whether it is a good one is for who asks to judge.
                 http.get(container.url + "/")
                 return
             except httpx.HTTPError as error:
-                if not _alive(endpoint, container.name):
-                    raise LabError(_ended(container.name)) from error
-                if time.monotonic() > deadline:
+                now = time.monotonic()
+                # Asking the engine takes longer than asking the app: not every time.
+                if now - looked > 0.25 or now > deadline:
+                    looked = now
+                    if told := diagnosis.ended(endpoint, container.name):
+                        raise LabError(f"{called}: {told}") from error
+                if now > deadline:
+                    told = diagnosis.silent(endpoint, container.name, PORT)
                     raise LabError(
-                        f"{container.name}: the app did not answer in {limit_seconds:.0f} s"
+                        f"{called}: the app did not answer in {limit_seconds:.0f} s: {told}"
                     ) from error
             time.sleep(_BETWEEN_SECONDS)
-
-
-def _alive(endpoint: Endpoint, name: str) -> bool:
-    state = endpoint.run(
-        "inspect", "--format", "{{.State.Running}}", name, doing=f"looking at {name}"
-    )
-    return state.strip() == "true"
-
-
-def _log(endpoint: Endpoint, name: str) -> str:
-    """The last lines of a container's log, to be put after a sentence."""
-    try:
-        said = subprocess.run(
-            endpoint.command("logs", "--tail", str(_LOG_LINES), name),
-            env=endpoint.environ(),
-            check=False,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=START_SECONDS,
-        )
-    except subprocess.TimeoutExpired:
-        return ""
-    return last_lines(plain(said.stdout), _LOG_LINES) if said.returncode == 0 else ""

@@ -1,0 +1,13 @@
+# layerlab.title: A health check that knows how long the start takes
+# layerlab.teaches: In the start period a failure does not count, and the first success ends it: a long one costs a quick start nothing
+# layerlab.labs: healthcheck
+FROM python:3.11-slim
+WORKDIR /app
+COPY requirements.txt .
+RUN pip install --no-cache-dir -r requirements.txt
+COPY . .
+ENV START_DELAY_SECONDS=4
+EXPOSE 8000
+HEALTHCHECK --interval=1s --timeout=1s --start-period=30s --retries=2 \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=1)"]
+CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]

@@ -1,0 +1,196 @@
+"""Why a container does not serve: what the engine and the container itself say of it."""
+
+import re
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import docker.errors
+import requests.exceptions
+
+from layerlab.build.failure import shorten
+from layerlab.engine.command import last_lines
+from layerlab.engine.endpoint import Endpoint
+from layerlab.errors import LabError
+from layerlab.show.tables import plain
+
+LOG_LINES = 8
+_LINE = 300
+_SECONDS = 20
+#: The state of a listening socket, in hexadecimal, in /proc/net/tcp (Linux, include/net/tcp_states.h).
+_LISTENS = "0A"
+#: What the shells and Docker itself say of a command that can't be run (POSIX, Shell, 2.8.2).
+_CODES = {126: "its command can't be executed", 127: "its command was not found"}
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A TCP socket of a container that accepts connections."""
+
+    address: str
+    port: int
+
+    @property
+    def local(self) -> bool:
+        """Whether it hears only what comes from inside the container."""
+        return self.address.startswith("127.") or self.address == "::1"
+
+
+def refused(said: str) -> str | None:
+    """What is wrong with an image that `docker run` would not start, by what Docker said of it."""
+    if re.search("no command specified", said, re.IGNORECASE):
+        return (
+            "the image has no CMD and no ENTRYPOINT, so there is nothing to run: end the Dockerfile "
+            'with one, such as CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]'
+        )
+    if match := re.search(r'exec: \\?"(.+?)\\?":', said):
+        return (
+            f"its command `{plain(match[1])}` can't be run in the image: install it there, or name "
+            "one that is on its PATH and executable"
+        )
+    return None
+
+
+def ended(endpoint: Endpoint, name: str) -> str | None:
+    """How a container has ended, as a clause; None while it runs.
+
+    Raises:
+        LabError: the engine does not answer.
+    """
+    state = inspect(endpoint, name)["State"]
+    if state["Running"] or state["Status"] == "created":
+        return None
+    return ending(int(state["ExitCode"]), out_of_memory=bool(state["OOMKilled"]))
+
+
+def ending(code: int, *, out_of_memory: bool) -> str:
+    """How a container's end is told, by its exit code and whether a process was killed for memory."""
+    if out_of_memory:
+        return (
+            f"the app was killed by its memory limit (exit code {code}): it needs more than layerlab "
+            "allows, or it leaks"
+        )
+    why = f": {_CODES[code]}" if code in _CODES else ""
+    return f"the app ended before it answered (exit code {code}{why})"
+
+
+def silent(endpoint: Endpoint, name: str, port: int) -> str:
+    """Why a running container does not answer on ``port``, with what to do, as a clause."""
+    return silence(listeners(endpoint, name), port, _processes(endpoint, name))
+
+
+def silence(
+    heard: Sequence[Listener] | None, port: int, processes: tuple[int, int] | None = None
+) -> str:
+    """Why nothing answers on ``port``, by the sockets that listen in the container.
+
+    ``heard`` is None where the container could not be asked; ``processes`` are how many it has and
+    how many it may have.
+    """
+    if processes and processes[0] >= processes[1]:
+        return (
+            f"it has {processes[0]} processes and may have no more: something starts processes "
+            "without end"
+        )
+    if heard is None:
+        return f"see to it that it listens on 0.0.0.0:{port}"
+    if [one for one in heard if one.port == port and not one.local]:
+        return f"it listens on port {port}, and does not answer a request"
+    if [one for one in heard if one.port == port]:
+        return (
+            f"it listens on 127.0.0.1:{port} only, where nobody outside the container reaches it: "
+            "let it listen on 0.0.0.0 (uvicorn: --host 0.0.0.0)"
+        )
+    if heard:
+        others = ", ".join(sorted({f"{one.address}:{one.port}" for one in heard}))
+        return f"it listens on {others} and not on port {port}: change the port in CMD to {port}"
+    return f"it listens on no port: it is not up yet, or waits for something; port {port} is asked"
+
+
+def listeners(endpoint: Endpoint, name: str) -> list[Listener] | None:
+    """The sockets that listen in a container; None where it has no `cat` to be asked with."""
+    found: list[Listener] = []
+    asked = False
+    for table in ("tcp", "tcp6"):
+        try:
+            words = ("exec", name, "cat", f"/proc/net/{table}")
+            said = endpoint.run(*words, doing="reading the sockets", timeout=_SECONDS)
+        except LabError:
+            continue
+        asked = True
+        found += listening(said)
+    return found if asked else None
+
+
+def listening(table: str) -> list[Listener]:
+    """The listening sockets in the text of /proc/net/tcp or tcp6.
+
+    Addresses are hexadecimal words of 32 bits in the machine's order, here little-endian
+    (Linux, Documentation/networking/proc_net_tcp.rst). Docker's own resolver, which listens on 127.0.0.11
+    in containers of a user's network, is left out.
+    """
+    found = []
+    for line in table.splitlines()[1:]:
+        fields = line.split()
+        if len(fields) < 4 or fields[3] != _LISTENS:
+            continue
+        address, _, port = fields[1].partition(":")
+        packed = bytes.fromhex(address)
+        words = b"".join(packed[at : at + 4][::-1] for at in range(0, len(packed), 4))
+        family = socket.AF_INET if len(words) == 4 else socket.AF_INET6
+        text = socket.inet_ntop(family, words)
+        if text != "127.0.0.11":
+            found.append(Listener(text, int(port, 16)))
+    return found
+
+
+def inspect(endpoint: Endpoint, name: str) -> dict[str, Any]:
+    """What the engine says of a container.
+
+    Raises:
+        LabError: it is not there, or the engine does not answer.
+    """
+    client = endpoint.connect()
+    try:
+        found: dict[str, Any] = client.api.inspect_container(name)
+        return found
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise LabError(f"looking at the container {name}: {error}") from error
+    finally:
+        client.close()
+
+
+def _processes(endpoint: Endpoint, name: str) -> tuple[int, int] | None:
+    client = endpoint.connect()
+    try:
+        told = client.api.stats(name, stream=False, one_shot=True).get("pids_stats") or {}
+        return (told["current"], told["limit"]) if {"current", "limit"} <= set(told) else None
+    except (docker.errors.DockerException, requests.exceptions.RequestException):
+        return None
+    finally:
+        client.close()
+
+
+def log_tail(endpoint: Endpoint, name: str, lines: int = LOG_LINES) -> str:
+    """The last lines of a container's log, to be put after a sentence."""
+    try:
+        said = subprocess.run(
+            endpoint.command("logs", "--tail", str(lines), name),
+            env=endpoint.environ(),
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    if said.returncode != 0:
+        return ""
+    return last_lines(
+        "\n".join(shorten(line, _LINE) for line in plain(said.stdout).splitlines()), lines
+    )
