@@ -4,6 +4,7 @@ from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
 from layerlab.image.anatomy import Anatomy
 from layerlab.record.store import Sample
+from layerlab.run.timeline import Comparison
 
 
 def build_samples(
@@ -60,4 +61,31 @@ def image_samples(variant: Variant, position: int, anatomy: Anatomy) -> list[Sam
         )
         for metric, value, unit in values
         if value is not None
+    ]
+
+
+def health_samples(
+    experiment: str,
+    variant: Variant,
+    scenario: str,
+    comparison: Comparison,
+    invalid: str | None = None,
+) -> list[Sample]:
+    """The changes of a container's health, each measured and predicted, as the store keeps them."""
+    return [
+        Sample(
+            experiment=experiment,
+            variant=variant.name,
+            digest=variant.digest,
+            scenario=scenario,
+            round=1,
+            position=number,
+            metric=f"{change.state}, {kind}",
+            value=change.seconds,
+            unit="s",
+            invalid=invalid,
+        )
+        for number, pair in enumerate(comparison.pairs(), 1)
+        for kind, change in zip(("predicted", "measured"), pair, strict=True)
+        if change is not None
     ]

@@ -64,13 +64,16 @@ class Listener:
             RunLost: the engine went away.
         """
         with self._changed:
+            known = -1
             while True:
                 events = self._events.get(name, [])
                 if self._lost is not None:
                     raise RunLost(self._lost)
                 left = until - self.now()
-                if left <= 0 or found(events):
+                # Woken by every container's events, it looks only at what is new of this one's.
+                if left <= 0 or (len(events) != known and found(events)):
                     return list(events)
+                known = len(events)
                 self._changed.wait(left)
 
     def hear(self, event: Event) -> None:

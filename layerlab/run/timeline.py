@@ -1,0 +1,232 @@
+"""A container's timeline: its probes and changes of health, as the engine told them, beside a prediction."""
+
+import itertools
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from layerlab.run.events import Event
+from layerlab.run.health import (
+    END,
+    HEALTHY,
+    OK,
+    PAUSE,
+    REFUSES,
+    START,
+    STARTING,
+    STOPPED,
+    UNHEALTHY,
+    UNPAUSE,
+    Check,
+    Course,
+    HealthChange,
+    Prediction,
+    Probe,
+    predict,
+)
+
+_CONTROLS = {"start": START, "die": END, "pause": PAUSE, "unpause": UNPAUSE}
+_CREATED, _DIED, _STATE = "exec_create: ", "exec_die", "health_status: "
+#: How far apart the log's and the event's time of one probe's beginning can be, in seconds.
+_SAME = 0.1
+#: A prediction is right when it is off by no more than this, in seconds: what a loaded machine may take to
+#: begin a probe, and to tell of it.
+TOLERANCE_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """What happened to one container, in seconds from its first start event."""
+
+    check: Check
+    #: When it started, on the engine's clock: seconds since 1970.
+    started_at: float
+    #: How long before its start event the engine dates the start.
+    head_start_seconds: float
+    probes: tuple[Probe, ...]
+    #: Only those that the engine announced, and the start.
+    changes: tuple[HealthChange, ...]
+    #: When it was paused, went on, ended, started again.
+    container: tuple[tuple[float, str], ...]
+
+    @property
+    def probe_seconds(self) -> float:
+        """How long a probe takes that is not stopped at its timeout: the median; 0 without one."""
+        took = [probe.seconds for probe in self.probes if probe.exit_code != STOPPED]
+        return statistics.median(took) if took else 0.0
+
+    def announced(self) -> tuple[HealthChange, ...]:
+        """The changes that the engine told in events."""
+        return tuple(change for change in self.changes if change.announced)
+
+
+def words(check: Check, shell: Sequence[str] | None) -> str:
+    """A check's command as the engine's events quote it; ``shell`` is the image's SHELL."""
+    own = list(check.test[1:])
+    if check.test[:1] == ("CMD-SHELL",):
+        own = [*(shell or ("/bin/sh", "-c")), *own]
+    return " ".join(own).strip()
+
+
+def recorded(
+    events: Sequence[Event],
+    log: Iterable[Mapping[str, Any]],
+    check: Check,
+    command: str,
+    engine_started_at: float | None,
+) -> Timeline | None:
+    """The timeline of a container, from its events and its log of probes; None before it started.
+
+    ``log`` has the entries of ``State.Health.Log`` that were seen, in any order, also several times; they
+    alone know a probe's output, and its exit code where it was stopped. ``engine_started_at`` is
+    ``State.StartedAt`` of the first start, in seconds since 1970.
+    """
+    begun = next((event.at for event in events if event.action == "start"), None)
+    if begun is None:
+        return None
+    changes = [HealthChange(0.0, STARTING, announced=False)]
+    controls: list[tuple[float, str]] = []
+    creations: dict[str, float] = {}
+    probes: list[Probe] = []
+    for event in events:
+        at = event.at - begun
+        if event.action.startswith(_STATE):
+            changes.append(HealthChange(at, event.action.removeprefix(_STATE)))
+        elif event.action in _CONTROLS and at > 0:
+            controls.append((at, _CONTROLS[event.action]))
+            if event.action == "start":
+                changes.append(HealthChange(at, STARTING, announced=False))
+        elif event.action == f"{_CREATED}{command}":
+            creations[event.attributes["execID"]] = at
+        elif event.action == _DIED and event.attributes.get("execID") in creations:
+            created = creations.pop(event.attributes["execID"])
+            probes.append(Probe(created, at, int(event.attributes.get("exitCode", STOPPED))))
+    head_start = begun - engine_started_at if engine_started_at is not None else 0.0
+    return Timeline(
+        check,
+        begun,
+        max(0.0, head_start),
+        _completed(probes, [_entry(one, begun) for one in log]),
+        tuple(changes),
+        tuple(controls),
+    )
+
+
+def _entry(entry: Mapping[str, Any], begun: float) -> Probe:
+    begin, end = (
+        datetime.fromisoformat(entry[key]).timestamp() - begun for key in ("Start", "End")
+    )
+    return Probe(begin, end, int(entry["ExitCode"]), str(entry["Output"]))
+
+
+def _completed(probes: Sequence[Probe], entries: Sequence[Probe]) -> tuple[Probe, ...]:
+    """Probes by events, each replaced by its entry in the log, which has the engine's own verdict."""
+    found = sorted(set(entries), key=lambda probe: probe.begin_seconds)
+    for probe in probes:
+        if all(abs(one.begin_seconds - probe.begin_seconds) > _SAME for one in found):
+            found.append(probe)
+    return tuple(sorted(found, key=lambda probe: probe.begin_seconds))
+
+
+def app_course(
+    ready: Sequence[float], asked_to_end: Sequence[float], does: Sequence[tuple[float, str]]
+) -> tuple[tuple[float, str], ...]:
+    """What the app did from when on, in seconds from the container's start.
+
+    ``ready`` are the moments from which it served, ``asked_to_end`` those at which it was told to end, and
+    ``does`` is what it was made to do, which outlives a restart.
+    """
+    moments = [(at, "ready") for at in ready] + [(at, "end") for at in asked_to_end] + [*does]
+    serves, mode = False, OK
+    course = [(0.0, REFUSES)]
+    for at, what in sorted(moments):
+        if what in ("ready", "end"):
+            serves = what == "ready"
+        else:
+            mode = what
+        course.append((at, mode if serves else REFUSES))
+    return tuple(course)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A timeline beside what was predicted of it."""
+
+    timeline: Timeline
+    prediction: Prediction
+
+    #: When the timeline ends; what is predicted for just then may not have been told any more.
+    until_seconds: float
+
+    def pairs(self) -> list[tuple[HealthChange | None, HealthChange | None]]:
+        """Predicted and measured change side by side, in order; None where one has no more."""
+        measured = self.timeline.announced()
+        predicted = [
+            change
+            for number, change in enumerate(self.prediction.announced())
+            if number < len(measured) or change.seconds < self.until_seconds - TOLERANCE_SECONDS
+        ]
+        return list(itertools.zip_longest(predicted, measured))
+
+    @property
+    def off_seconds(self) -> float:
+        """The largest difference of a change's time; infinite where the changes are other ones."""
+        worst = 0.0
+        for predicted, measured in self.pairs():
+            if predicted is None or measured is None or predicted.state != measured.state:
+                return float("inf")
+            worst = max(worst, abs(predicted.seconds - measured.seconds))
+        return worst
+
+    @property
+    def agrees(self) -> bool:
+        return self.off_seconds <= TOLERANCE_SECONDS
+
+
+def compare(
+    timeline: Timeline, engine: str, app: Sequence[tuple[float, str]], until_seconds: float
+) -> Comparison:
+    """A timeline beside the prediction for an app that did what ``app`` says.
+
+    Where the app changed while a probe ran, nobody can tell which of the two that probe saw: then
+    the prediction of both that is closer stands.
+    """
+    course = Course(tuple(app), timeline.container, timeline.head_start_seconds)
+    comparisons = [
+        Comparison(
+            timeline,
+            predict(
+                timeline.check,
+                engine,
+                course,
+                probe_seconds=timeline.probe_seconds,
+                until_seconds=until_seconds + 2 * TOLERANCE_SECONDS,
+                sees=sees,
+            ),
+            until_seconds,
+        )
+        for sees in (1.0, 0.0)
+    ]
+    return min(comparisons, key=lambda one: one.off_seconds)
+
+
+def verdict(timeline: Timeline, waited_seconds: float) -> str:
+    """What became of a container's health, in a sentence."""
+    states = [change.state for change in timeline.announced()]
+    if not timeline.probes:
+        return f"no probe had ended after {waited_seconds:.1f} s"
+    if not states:
+        return (
+            f"after {waited_seconds:.1f} s and {len(timeline.probes)} probes it was still starting"
+        )
+    first = timeline.announced()[0]
+    told = f"{first.state} after {first.seconds:.1f} s"
+    if states == [UNHEALTHY]:
+        said = " ".join(timeline.probes[-1].output.split())
+        return f"{told}, and never healthy" + (f"; its last probe said: {said}" if said else "")
+    if states[0] == UNHEALTHY and HEALTHY in states:
+        healthy = next(c for c in timeline.announced() if c.state == HEALTHY)
+        return f"{told}, healthy only after {healthy.seconds:.1f} s"
+    return told

@@ -1,0 +1,162 @@
+"""A container whose health is watched: its events heard, its probes' log kept, things done to it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from layerlab.engine.endpoint import Endpoint
+from layerlab.errors import LabError
+from layerlab.run.events import Event, Listener
+from layerlab.run.health import Check, configured
+from layerlab.run.timeline import Timeline, recorded, words
+
+#: The engine keeps five entries: they are fetched before a sixth can come.
+_KEPT = 5
+
+
+class Watched:
+    """A running container that has a HEALTHCHECK; see :func:`watched`."""
+
+    def __init__(
+        self, client: docker.DockerClient, listener: Listener, name: str, found: dict[str, Any]
+    ) -> None:
+        self._client = client
+        self._listener = listener
+        self.name = name
+        check = configured(found["Config"].get("Healthcheck"))
+        if check is None:
+            raise NoHealthcheck(f"{name} has no HEALTHCHECK")
+        self.check: Check = check
+        self._command = words(check, found["Config"].get("Shell"))
+        self._started_at = _seconds(found["State"]["StartedAt"])
+        self._log: dict[str, dict[str, Any]] = {}
+        self._ended = 0
+
+    def now(self) -> float:
+        """Seconds since the container's start event, on the engine's clock."""
+        return self._listener.now() - self.timeline().started_at
+
+    def timeline(self) -> Timeline:
+        """What was heard until now."""
+        events = self._listener.wait(self.name, _has_started, self._listener.now() + 10)
+        found = recorded(events, self._log.values(), self.check, self._command, self._started_at)
+        if found is None:
+            raise LabError(f"{self.name}: the engine tells of no start")
+        return found
+
+    def until(self, found: Callable[[Timeline], bool], limit_seconds: float) -> bool:
+        """Wait until something is true of the timeline; False when the limit came first.
+
+        Raises:
+            RunLost: the engine went away.
+        """
+        deadline = self._listener.now() + limit_seconds
+
+        def enough(events: Sequence[Event]) -> bool:
+            ended = sum(event.action == "exec_die" for event in events)
+            return ended - self._ended >= _KEPT - 1 or found(self.timeline_of(events))
+
+        while True:
+            events = self._listener.wait(self.name, enough, deadline)
+            timeline = self.timeline_of(events)
+            if found(timeline):
+                return True
+            if self._listener.now() >= deadline:
+                return False
+            self.keep_log()
+
+    def asked_to_end(self) -> list[float]:
+        """When the engine sent the app a signal to end, in seconds from the start."""
+        begun = self.timeline().started_at
+        return [e.at - begun for e in self._listener.of(self.name) if e.action == "kill"]
+
+    def lines(self, containing: str) -> list[float]:
+        """When the container wrote a line that has this in it, in seconds from the start."""
+        said = self._asked(lambda api: api.logs(self.name, timestamps=True))
+        begun = self.timeline().started_at
+        found = [line for line in said.decode(errors="replace").splitlines() if containing in line]
+        return [_seconds(line.split(" ", 1)[0]) - begun for line in found]
+
+    def timeline_of(self, events: Sequence[Event]) -> Timeline:
+        found = recorded(events, self._log.values(), self.check, self._command, self._started_at)
+        assert found is not None  # it had started before it was watched
+        return found
+
+    def keep_log(self) -> dict[str, Any]:
+        """Fetch the log of probes, before the engine forgets them; returns the container's description."""
+        events = self._listener.of(self.name)
+        found = self._inspect()
+        for entry in (found["State"].get("Health") or {}).get("Log") or []:
+            self._log[entry["Start"]] = entry
+        self._ended = sum(event.action == "exec_die" for event in events)
+        return found
+
+    def run(self, *command: str) -> float:
+        """Run a command in the container; returns when it had ended, in seconds from the start.
+
+        Raises:
+            LabError: it can't be run, or failed.
+        """
+        made = self._asked(lambda api: api.exec_create(self.name, list(command)))
+        said = self._asked(lambda api: api.exec_start(made["Id"]))
+        code = self._asked(lambda api: api.exec_inspect(made["Id"]))["ExitCode"]
+        if code:
+            raise LabError(
+                f"{self.name}: `{' '.join(command)}` ended with {code}: "
+                f"{said.decode(errors='replace').strip()[:200]}"
+            )
+        return self.now()
+
+    def pause(self) -> None:
+        self._asked(lambda api: api.pause(self.name))
+
+    def unpause(self) -> None:
+        self._asked(lambda api: api.unpause(self.name))
+
+    def restart(self) -> None:
+        self._asked(lambda api: api.restart(self.name, timeout=5))
+
+    def _inspect(self) -> dict[str, Any]:
+        found: dict[str, Any] = self._asked(lambda api: api.inspect_container(self.name))
+        return found
+
+    def _asked(self, ask: Callable[[docker.APIClient], Any]) -> Any:
+        try:
+            return ask(self._client.api)
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise LabError(f"{self.name}: {error}") from error
+
+
+class NoHealthcheck(LabError):
+    """A container that has no HEALTHCHECK has no health to watch."""
+
+
+@contextmanager
+def watched(endpoint: Endpoint, listener: Listener, name: str) -> Iterator[Watched]:
+    """Watch a container that was started after the listener began.
+
+    Raises:
+        NoHealthcheck: it has none.
+        LabError: it is not there, or the engine does not answer.
+    """
+    client = endpoint.connect()
+    try:
+        found = client.api.inspect_container(name)
+        yield Watched(client, listener, found["Name"].lstrip("/"), found)
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise LabError(f"looking at the container {name}: {error}") from error
+    finally:
+        client.close()
+
+
+def _has_started(events: Sequence[Event]) -> bool:
+    return any(event.action == "start" for event in events)
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()

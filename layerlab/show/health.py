@@ -1,0 +1,137 @@
+"""Tables and lanes of the health lab: changes of state, predicted and measured."""
+
+from collections.abc import Mapping, Sequence
+
+from layerlab.run.health import HEALTHY, STARTING, UNHEALTHY, HealthChange
+from layerlab.run.timeline import TOLERANCE_SECONDS, Comparison
+from layerlab.show.tables import in_cell, plain, table
+
+#: A second's share of a lane that is too long to be of use.
+LONGEST_SECONDS = 60.0
+_GLYPHS = {STARTING: "-", HEALTHY: "=", UNHEALTHY: "!"}
+
+
+def seconds(value: float) -> str:
+    """A time or a difference; "never" where there is none."""
+    return "-" if value == float("inf") else f"{value:.2f}"
+
+
+def groups(cases: Mapping[str, Comparison], kinds: Mapping[str, str], style: str) -> str:
+    """One row for each kind of case: how many settings, the changes of state, how far off at worst.
+
+    ``kinds`` maps a case to its kind.
+    """
+    grouped: dict[str, list[Comparison]] = {}
+    for name, one in cases.items():
+        grouped.setdefault(kinds[name], []).append(one)
+    rows = [
+        [
+            in_cell(kind, style),
+            len(several),
+            "; or ".join(dict.fromkeys(_states(one) for one in several)),
+            seconds(max(one.off_seconds for one in several)),
+        ]
+        for kind, several in grouped.items()
+    ]
+    return table(rows, ["what happens", "settings", "states", "off by\ns"], style, left=(0, 2))
+
+
+def _states(one: Comparison) -> str:
+    return ", ".join(change.state for change in one.timeline.announced()) or STARTING
+
+
+def changes(cases: Mapping[str, Comparison], style: str) -> str:
+    """One row for each change of state of each case: predicted, measured, the difference."""
+    rows: list[list[object]] = []
+    for name, one in cases.items():
+        pairs = one.pairs() or [(None, None)]
+        for number, (predicted, measured) in enumerate(pairs):
+            rows.append(
+                [
+                    in_cell(plain(name), style) if number == 0 else "",
+                    _state(predicted, measured),
+                    seconds(predicted.seconds) if predicted else "-",
+                    seconds(measured.seconds) if measured else "-",
+                    f"{measured.seconds - predicted.seconds:+.2f}"
+                    if predicted and measured and predicted.state == measured.state
+                    else "differ"
+                    if predicted or measured
+                    else "-",
+                ]
+            )
+    headers = ["setting", "becomes", "pre-\ndicted", "mea-\nsured", "off by"]
+    if style == "github":
+        headers = ["setting", "becomes", "predicted s", "measured s", "off by s"]
+    return table(rows, headers, style, left=(0, 1))
+
+
+def _state(predicted: HealthChange | None, measured: HealthChange | None) -> str:
+    states = [change.state for change in (measured, predicted) if change]
+    return " / ".join(dict.fromkeys(states)) or STARTING
+
+
+def lanes(one: Comparison, width: int) -> list[str]:
+    """A timeline for a terminal: the states as they were, and as predicted; the probes; a scale."""
+    room = max(20, width - 11)
+    length = min(LONGEST_SECONDS, max(one.until_seconds, 1.0))
+    step = length / room
+
+    def lane(announced: Sequence[HealthChange]) -> str:
+        return "".join(
+            _GLYPHS[
+                [
+                    c.state
+                    for c in announced
+                    if c.seconds <= (cell + 0.5) * step or c is announced[0]
+                ][-1]
+            ]
+            for cell in range(room)
+        )
+
+    probes = [" "] * room
+    for probe in one.timeline.probes:
+        cell = int(probe.begin_seconds / step)
+        if 0 <= cell < room:
+            probes[cell] = "+" if probe.exit_code == 0 else "x"
+    ticks = _scale(length, room)
+    told = [c for c in one.timeline.changes if c.announced or c.state == STARTING]
+    foreseen = [c for c in one.prediction.changes if c.announced or c.state == STARTING]
+    return [
+        f"measured   {lane(told)}",
+        f"predicted  {lane(foreseen)}",
+        f"probes     {''.join(probes).rstrip()}",
+        f"seconds    {ticks}",
+    ]
+
+
+def _scale(length: float, room: int) -> str:
+    unit = next((u for u in (1, 2, 5, 10, 20) if u * room / length >= 6), 60)
+    line = [" "] * (room + 4)
+    for number in range(int(length / unit) + 1):
+        cell = int(number * unit / length * room)
+        for offset, character in enumerate(str(number * unit)):
+            if cell + offset < room:
+                line[cell + offset] = character
+    return "".join(line).rstrip()
+
+
+LETTERS = (
+    "I interval, T timeout, S start period, s start interval (seconds), R retries; what is not there has "
+    "its default. Seconds count from the container's start."
+)
+LEGEND = "- starting, = healthy, ! unhealthy; + a probe that succeeded, x one that failed."
+
+
+def disagreement(name: str, one: Comparison, log: str) -> str:
+    """Why a case fails: both timelines, the probes' words, and the app's last lines."""
+    off = one.off_seconds
+    why = (
+        "other changes of state than predicted"
+        if off == float("inf")
+        else f"a change came {off:.2f} s off its prediction; {TOLERANCE_SECONDS:g} s are tolerated"
+    )
+    said = dict.fromkeys(" ".join(p.output.split()) for p in one.timeline.probes if p.exit_code)
+    words = [f"a probe said: {plain(text)[:200]}" for text in list(said)[:3] if text]
+    return "\n".join(
+        [f"{name}: {why}", changes({name: one}, "simple"), *lanes(one, 80), LEGEND, *words]
+    ) + (f"\nits log ends with:{log}" if log else "")

@@ -1,0 +1,128 @@
+"""Lanes: the timelines of containers' health as an SVG, each state a colour, each probe a mark."""
+
+import io
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wcwidth import wcswidth
+
+from layerlab.run.health import HEALTHY, PAUSE, STARTING, UNHEALTHY, UNPAUSE
+from layerlab.run.timeline import Comparison
+from layerlab.show.plots import label
+
+_WIDTH = 600
+_MARGIN = 10
+_FONT = 9
+_COLUMN = 0.602 * _FONT
+_ROW = 19
+_HEAD = 60
+_AXIS = 28
+_NAME_COLUMNS = 44
+_INK = "#222222"
+#: Okabe and Ito's colours; they differ in lightness, too, and unhealthy is hatched.
+_COLOURS = {STARTING: "#CCCCCC", HEALTHY: "#56B4E9", UNHEALTHY: "#D55E00"}
+
+
+def lanes_svg(title: str, rows: Mapping[str, Comparison], path: Path) -> None:
+    """Write one lane for each timeline: its states, its probes, and where a change was predicted.
+
+    The same timelines give the same bytes. The file begins with its ``<svg>`` element, so that a page
+    can hold it as it is. Raises ValueError without a row, OSError where ``path`` can't be written.
+    """
+    if not rows:
+        raise ValueError("a picture of lanes needs at least one")
+    from matplotlib import style
+
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "layerlab",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.monospace": ["DejaVu Sans Mono"],
+        "font.size": _FONT,
+        "hatch.linewidth": 0.8,
+    }
+    with (
+        style.context(["default", settings]),
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
+        text = _draw(title, rows)
+    svg = text[text.index("<svg ") :]
+    shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
+    path.write_text(svg.replace("<svg ", shrinking, 1), encoding="utf-8")
+
+
+def _draw(title: str, rows: Mapping[str, Comparison]) -> str:
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.transforms import IdentityTransform
+
+    names = [label(name, _NAME_COLUMNS) for name in rows]
+    longest = max(one.until_seconds for one in rows.values())
+    left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
+    body = len(rows) * _ROW
+    height = _HEAD + body + _AXIS
+    figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72, facecolor="white")
+    points = IdentityTransform()
+    ink: dict[str, Any] = {"color": _INK, "parse_math": False}
+    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
+    x = float(_MARGIN)
+    for state in _COLOURS:
+        corner = (x, height - 44)
+        figure.add_artist(Rectangle(corner, 12, 10, transform=points, **_look(state)))
+        figure.text(x + 16, height - 43, state, transform=points, **ink)
+        x += 26 + len(state) * _COLUMN
+    key = "| a probe that succeeded   × one that failed   ▼ predicted change"
+    figure.text(x, height - 43, key, transform=points, **ink)
+
+    width = _WIDTH - left - _MARGIN - 8
+    axes = figure.add_axes((left / _WIDTH, _AXIS / height, width / _WIDTH, body / height))
+    axes.set_frame_on(False)
+    axes.set_xlim(0, longest)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.yaxis.set_visible(False)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
+    axes.tick_params(length=0, labelcolor="#555555")
+    axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+    beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", **ink}
+    for row, (name, one) in enumerate(zip(names, rows.values(), strict=True)):
+        for begin, end, state in _spans(one):
+            look = _look(state)
+            axes.add_patch(Rectangle((begin, row - 0.3), end - begin, 0.6, **look))
+        for succeeded, mark in ((True, "|"), (False, "x")):
+            at = [p.begin_seconds for p in one.timeline.probes if (p.exit_code == 0) == succeeded]
+            axes.plot(at, [row] * len(at), mark, color="black", markersize=4, linewidth=0)
+        foreseen = [change.seconds for change, _ in one.pairs() if change]
+        axes.plot(foreseen, [row - 0.36] * len(foreseen), "v", color="black", markersize=3.5)
+        axes.annotate(name, (0, row), (-6, 0), ha="right", family="monospace", **beside)
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
+    return out.getvalue()
+
+
+def _spans(one: Comparison) -> list[tuple[float, float, str]]:
+    """From when to when the container was in which state; a pause leaves a gap."""
+    moments = [(change.seconds, change.state) for change in one.timeline.changes]
+    spans = []
+    for number, (begin, state) in enumerate(moments):
+        end = moments[number + 1][0] if number + 1 < len(moments) else one.until_seconds
+        for pause, resumed in _pauses(one):
+            if begin <= pause < end:
+                spans.append((begin, pause, state))
+                begin = min(resumed, end)
+                state = UNHEALTHY
+        spans.append((begin, end, state))
+    return spans
+
+
+def _pauses(one: Comparison) -> list[tuple[float, float]]:
+    begins = [at for at, what in one.timeline.container if what == PAUSE]
+    ends = [at for at, what in one.timeline.container if what == UNPAUSE]
+    return list(zip(begins, ends, strict=False))
+
+
+def _look(state: str) -> dict[str, Any]:
+    hatch = "////" if state == UNHEALTHY else None
+    return {"facecolor": _COLOURS[state], "edgecolor": "white", "linewidth": 0.5, "hatch": hatch}
