@@ -6,7 +6,7 @@ WORKDIR /app
 COPY requirements.txt .
 RUN pip install --no-cache-dir -r requirements.txt
 COPY . .
-ENV START_DELAY_SECONDS=4
+ENV START_DELAY_SECONDS=7
 EXPOSE 8000
 HEALTHCHECK --interval=1s --timeout=1s --start-period=30s --retries=2 \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=1)"]

@@ -1,20 +1,38 @@
 """Health: when does Docker notice that an app is up, or no longer well?
 
-A HEALTHCHECK is a command that Docker runs inside the container again and again. One success makes the
-container healthy; some failures in a row make it unhealthy. What exactly happens when is decided by five
-settings: interval, timeout, start period, start interval and retries.
+A HEALTHCHECK is a command that Docker runs inside the container, again and again; the chapter lets it ask
+/health. One success makes the container `healthy`; so many failures in a row as there are retries make it
+`unhealthy`. When, is decided by five settings:
+
+    interval          from the end of a probe to the start of the next; the first one waits for it, too
+    timeout           after which a probe has failed
+    start period      in which a failure does not count, until the first success
+    start interval    takes the place of the interval in the start period (Engine 25 and newer)
+    retries           failures in a row
+
+layerlab predicts every change of state by the rules in the engine's source (layerlab/run/health.py), lets
+containers start late, break, hang, recover, pause and restart, and listens to what the engine tells.
+
+Expected of a Dockerfile that has a HEALTHCHECK, unless its header says otherwise:
+
+    start    healthy      the first state after `starting`
+    fault    unhealthy    when /health answers 503
+
+Docker itself does nothing about an unhealthy container: no restart policy looks at its health.
 """
 
 from pathlib import Path
 
 import pytest
 
+from layerlab.build.header import ANY
 from layerlab.build.variant import Variant, load, variant_name
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import healthcheck
 from layerlab.labs.health_cases import CASES, Case
 from layerlab.labs.healthcheck import Healths
+from layerlab.run.health import END, UNHEALTHY
 from layerlab.show import health as shown
 
 PLAIN = Path(__file__).parent.parent / "dockerfiles" / "cache-ordered.Dockerfile"
@@ -22,26 +40,53 @@ pytestmark = [pytest.mark.engine, pytest.mark.experiment(healthcheck.EXPERIMENT)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "packaged" in metafunc.fixturenames:
-        asked = metafunc.config.getoption("variant")
-        if not asked or variant_name(PLAIN) in asked:
-            packaged = pytest.param(load(PLAIN), id=variant_name(PLAIN))
-        else:
-            why = f"it is measured with the variant {variant_name(PLAIN)}, which was not asked for"
-            packaged = pytest.param(None, id="none", marks=pytest.mark.skip(why))
-        metafunc.parametrize("packaged", [packaged], scope="module")
+    """For the settings one variant is enough, and one that has no HEALTHCHECK to inherit from."""
+    if "packaged" not in metafunc.fixturenames:
+        return
+    asked = metafunc.config.getoption("variant")
+    if not asked or variant_name(PLAIN) in asked:
+        packaged = pytest.param(load(PLAIN), id=variant_name(PLAIN))
+    else:
+        why = f"it is measured with the variant {variant_name(PLAIN)}, which was not asked for"
+        packaged = pytest.param(None, id="none", marks=pytest.mark.skip(why))
+    metafunc.parametrize("packaged", [packaged], scope="module")
 
 
 @pytest.fixture(scope="module")
-def healths(lab: Lab, packaged: Variant) -> Healths:
-    return healthcheck.measure(lab, packaged)
+def healths(lab: Lab, selected_variants: list[Variant]) -> Healths:
+    """Every setting and every variant with a HEALTHCHECK, several containers at once."""
+    packaged = next((v for v in selected_variants if v.name == variant_name(PLAIN)), None)
+    checked = [v for v in selected_variants if healthcheck.has_healthcheck(lab, v)]
+    return healthcheck.measure(lab, packaged, checked)
+
+
+@pytest.mark.parametrize("scenario", healthcheck.SCENARIOS)
+def test_variant(healths: Healths, lab: Lab, variant: Variant, scenario: str) -> None:
+    """The variant's own check sees that the app is up, and that it is not well."""
+    if not healthcheck.has_healthcheck(lab, variant):
+        pytest.skip(healthcheck.NO_HEALTHCHECK)
+    expected = variant.expects(healthcheck.EXPERIMENT, scenario)
+    if healths.grade(variant, scenario) not in (expected, ANY):
+        raise Unmet(healthcheck.explain(healths, variant, scenario, expected))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_setting(healths: Healths, case: Case) -> None:
+def test_setting(healths: Healths, packaged: Variant, case: Case) -> None:
     """Every change of state comes when moby's rules say."""
     if why := healths.lacking.get(case.name):
         pytest.skip(f"not available: {why}")
     seen = healths.of(case.name)
     if not seen.comparison.agrees:
         raise Unmet(shown.disagreement(case.name, seen.comparison, seen.log))
+
+
+def test_no_restart_policy_looks_at_health(healths: Healths, packaged: Variant) -> None:
+    """An unhealthy container goes on, also under `--restart always`."""
+    (case,) = (case for case in CASES if "--restart" in case.options)
+    seen = healths.of(case.name)
+    assert seen.timeline.changes[-1].state == UNHEALTHY
+    assert seen.restarts == 0
+    assert not any(what == END for _, what in seen.timeline.container)
+    healths.findings.append(
+        "Docker restarts no unhealthy container: under `--restart always` one stayed unhealthy, and ran on."
+    )

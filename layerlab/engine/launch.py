@@ -59,6 +59,7 @@ class Launch:
             "ENGINE_GATEWAY": self.link.gateway,
             "ENGINE_ADDRESS": self.link.address,
             "ENGINE_MTU": str(self.link.mtu),
+            "ENGINE_PORTS": "{} {}".format(*self.link.ports),
             # Each RUN would call iptables four times to shield its container from neighbours on
             # the link; this link's only neighbour is the host itself.
             "DOCKER_INSECURE_NO_IPTABLES_RAW": "1",

@@ -16,6 +16,9 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 #: Links of private engines are cut from here; 198.18.0.0/15 is set aside for benchmarks between
 #: networks (RFC 2544), so a real network seldom uses it.
 POOL = ipaddress.ip_network("198.18.0.0/20")
+#: Ports that engines give containers which ask for any: a block for each engine, since all of them
+#: answer on the host's one loopback, and below those that Linux gives its own connections (32768 on).
+FIRST_PORT, PORTS, BLOCKS = 20_000, 800, 15
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,13 @@ class Link:
     @property
     def address(self) -> str:
         return str(ipaddress.ip_network(self.network)[2])
+
+    @property
+    def ports(self) -> tuple[int, int]:
+        """The first and the last port of this engine's block."""
+        number = int(ipaddress.ip_network(self.network)[0]) - int(POOL[0])
+        first = FIRST_PORT + (number // 4 % BLOCKS) * PORTS
+        return first, first + PORTS - 1
 
     def rules(self) -> list[list[str]]:
         """The packet filter rules on the host, each as an iptables rule without its action."""

@@ -3,7 +3,16 @@
 from dataclasses import dataclass
 from typing import Any
 
-from layerlab.run.health import FAULT, HANGS, HEALTHY, OK, UNHEALTHY, Check
+from layerlab.engine.endpoint import version_tuple
+from layerlab.run.health import (
+    FAULT,
+    HANGS,
+    HEALTHY,
+    OK,
+    START_INTERVALS_SINCE,
+    UNHEALTHY,
+    Check,
+)
 
 RUN, COMPOSE = "docker run", "compose"
 #: Far beyond any wait: an app that is never ready.
@@ -62,7 +71,14 @@ class Probes:
     count: int
 
 
-Step = Until | Does | Pause | Restart | Probes
+@dataclass(frozen=True)
+class First:
+    """Wait for the first change of state, within a limit."""
+
+    limit_seconds: float
+
+
+Step = Until | First | Does | Pause | Restart | Probes
 
 
 @dataclass(frozen=True)
@@ -73,8 +89,10 @@ class Case:
     check: Check
     steps: tuple[Step, ...]
     by: str = RUN
-    #: How long after its start the app begins to serve.
-    delay_seconds: float = 0
+    #: How long after its start the app begins to serve; None leaves it to the image.
+    delay_seconds: float | None = 0
+    #: What the probe gets from an app that is well.
+    gets: str = OK
     #: More options of `docker run`.
     options: tuple[str, ...] = ()
 
@@ -90,12 +108,16 @@ class Case:
     def flags(self) -> list[str]:
         """The options of `docker run` for its check."""
         check = self.check
-        kind, command = check.test[0], check.test[1]
-        assert kind == "CMD-SHELL"  # `docker run` knows no other
-        words = ["--health-cmd", command]
+        words: list[str] = []
+        if check.test:
+            kind, command = check.test
+            assert kind == "CMD-SHELL"  # `docker run` knows no other
+            words += ["--health-cmd", command]
         for option, seconds in _durations(check):
             words += [f"--health-{option.replace('_', '-')}", _text(seconds)]
-        return [*words, "--health-retries", str(check.retries), *self.options]
+        if check.retries:
+            words += ["--health-retries", str(check.retries)]
+        return [*words, *self.options]
 
     def healthcheck(self) -> dict[str, Any]:
         """The `healthcheck` of a compose service."""
@@ -210,6 +232,7 @@ CASES: tuple[Case, ...] = (
         _check(1, 1, test=HANGING),
         _check(1, 2, timeout=0.5, test=HANGING),
         _check(0.5, 1, timeout=2, test=HANGING),
+        gets=HANGS,
     ),
     Case(
         "hangs and recovers",
@@ -217,9 +240,13 @@ CASES: tuple[Case, ...] = (
         (Until(HEALTHY), Does(HANGS), Until(UNHEALTHY), Does(OK), Until(HEALTHY)),
         options=("--init",),
     ),
-    *_cases("no such command", (Until(UNHEALTHY), Probes(1)), _check(1, 2, test=CURL)),
+    *_cases("no such command", (Until(UNHEALTHY), Probes(1)), _check(1, 2, test=CURL), gets=FAULT),
     *_cases(
-        "no such command", (Until(UNHEALTHY), Probes(1)), _check(1, 1, test=CURL_EXEC), by=COMPOSE
+        "no such command",
+        (Until(UNHEALTHY), Probes(1)),
+        _check(1, 1, test=CURL_EXEC),
+        gets=FAULT,
+        by=COMPOSE,
     ),
     Case("paused", _check(1, 2), (Until(HEALTHY), Pause(1.5), Until(HEALTHY), Probes(1))),
     Case(
@@ -251,3 +278,19 @@ CASES: tuple[Case, ...] = (
         delay_seconds=2,
     ),
 )
+
+#: The first probe of a check without settings begins after half of it.
+FIRST_SECONDS = 60
+#: What is tried with every variant that has a HEALTHCHECK.
+VARIANT_CASES = {"start": "as it is", "fault": "503 at /health"}
+
+
+START = Case("start", Check(), (First(FIRST_SECONDS), Probes(1)), delay_seconds=None)
+
+
+def fault(engine: str) -> Case:
+    """A variant's own probe, at intervals of a second, while the app says that it is not well."""
+    has_start_interval = version_tuple(engine) >= START_INTERVALS_SINCE
+    # 0 would be the image's own, which may be long.
+    check = _check(1, 2, timeout=2, period=0.001, start=float(has_start_interval), test=())
+    return Case("fault", check, (Until(HEALTHY), Does(FAULT), Probes(4)))

@@ -1,41 +1,23 @@
 """The health lab: what a HEALTHCHECK makes of a container, measured beside what was predicted."""
 
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from layerlab.build.variant import Variant
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import version_tuple
-from layerlab.errors import LabError
+from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
-from layerlab.labs.health_cases import (
-    CASES,
-    COMPOSE,
-    Case,
-    Pause,
-    Probes,
-    Restart,
-    Step,
-    Until,
-)
+from layerlab.labs.health_cases import CASES, COMPOSE, START, VARIANT_CASES, Case, fault
+from layerlab.labs.health_script import Observed, Observer
 from layerlab.record.samples import health_samples
-from layerlab.run import compose, container, diagnosis
 from layerlab.run.events import Listener, listening
-from layerlab.run.health import FAULT, HANGS, STARTING
-from layerlab.run.timeline import (
-    TOLERANCE_SECONDS,
-    Comparison,
-    Timeline,
-    app_course,
-    compare,
-    verdict,
-)
+from layerlab.run.health import HEALTHY, START_INTERVALS_SINCE, UNHEALTHY, configured
+from layerlab.run.timeline import TOLERANCE_SECONDS
 from layerlab.run.together import together
-from layerlab.run.watch import Watched, watched
 from layerlab.show import health as shown
 from layerlab.show.lanes import lanes_svg
 from layerlab.show.section import Section
@@ -43,48 +25,23 @@ from layerlab.show.section import Section
 EXPERIMENT = "healthcheck"
 #: Containers that live at once: their waits overlap, and they leave the processors time to spare.
 AT_ONCE = 12
-#: Of these, how many may be starting: an app's start keeps a processor busy.
-STARTING_AT_ONCE = 2
-#: What uvicorn logs when it serves.
-SERVES = "Uvicorn running on"
-FAULT_FILE = "/tmp/health-fault"
-START_INTERVALS_SINCE = (25,)
-#: What uvicorn logs when the app is loaded, and works no more until it serves.
-LOADED = "Waiting for application startup"
-LOAD_SECONDS = 10
-#: Seconds beyond what a check itself may take until something happens.
-START_PATIENCE_SECONDS = 10
-
-
-@dataclass(frozen=True)
-class Observed:
-    """One container's health, measured and predicted."""
-
-    name: str
-    comparison: Comparison
-    waited_seconds: float
-    #: What became of it, in a sentence.
-    verdict: str
-    #: How often the engine restarted it by itself.
-    restarts: int
-    #: The last lines of its log.
-    log: str
-    #: Whether it was measured a second time, alone.
-    again: bool = False
-
-    @property
-    def timeline(self) -> Timeline:
-        return self.comparison.timeline
+SCENARIOS = tuple(VARIANT_CASES)
+NO_HEALTHCHECK = (
+    "its Dockerfile has no HEALTHCHECK, so Docker can't tell whether the app works: add one, such as "
+    'HEALTHCHECK CMD ["python", "-c", "import urllib.request as r; '
+    "r.urlopen('http://127.0.0.1:8000/health', timeout=2)\"]"
+)
 
 
 @dataclass(frozen=True)
 class Healths:
     """What the health lab measured."""
 
-    cases: dict[str, Observed]
+    #: Of a setting by its name, of a variant by its name and scenario.
+    seen: dict[str, Observed]
     #: case -> why this engine can't have it
     lacking: Mapping[str, str]
-    #: case -> why it could not be measured
+    #: Of a case or variant: why it could not be measured.
     problems: dict[str, LabError]
     engine: str
     #: Seconds that all of them would have taken one after another, and took.
@@ -101,39 +58,69 @@ class Healths:
         """
         if problem := self.problems.get(name):
             raise problem
-        return self.cases[name]
+        return self.seen[name]
+
+    @property
+    def settings(self) -> dict[str, Observed]:
+        """The settings, without the variants."""
+        names = {case.name for case in CASES}
+        return {name: one for name, one in self.seen.items() if name in names}
+
+    @property
+    def variants(self) -> dict[str, Observed]:
+        """The variants, each in its scenarios."""
+        return {name: one for name, one in self.seen.items() if name not in self.settings}
+
+    def grade(self, variant: Variant, scenario: str) -> str:
+        """What became of a variant in a scenario, in the words that its header uses.
+
+        Raises:
+            LabError: it could not be measured.
+        """
+        states = [c.state for c in self.of(_key(variant, scenario)).timeline.announced()]
+        if scenario == "start":
+            # Still starting, though the app answered: its probes fail.
+            return states[0] if states else UNHEALTHY
+        return UNHEALTHY if states and states[-1] == UNHEALTHY else "unseen"
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
         """The results as tables; see :class:`layerlab.lab.Result`."""
-        comparisons = {name: one.comparison for name, one in self.cases.items()}
-        kinds = {case.name: case.what for case in CASES}
-        yield Section(
-            "health: when a container changes its state, predicted and measured",
-            shown.groups(comparisons, kinds, style),
-            (*self._notes(), *self.findings),
-        )
+        settings = {name: one.comparison for name, one in self.settings.items()}
+        variants = {name: one.comparison for name, one in self.variants.items()}
+        if settings:
+            kinds = {case.name: case.what for case in CASES}
+            yield Section(
+                "health: when a container changes its state, predicted and measured",
+                shown.groups(settings, kinds, style),
+                (*self._notes(), *self.findings),
+            )
+        if variants:
+            yield Section(
+                "health: what the variants' checks see",
+                shown.changes(variants, style, first="variant"),
+                tuple(f"{name}: {one.verdict}." for name, one in self.variants.items()),
+            )
         yield Section(
             "health: every change of state",
-            shown.changes(comparisons, style),
+            shown.changes(settings, style),
             (shown.LETTERS,),
             on_request="timelines",
         )
-        for name, one in comparisons.items():
-            lines = shown.lanes(one, width)
-            yield Section(f"health: {name}", "\n".join(lines), on_request="timelines")
+        for name, one in {**settings, **variants}.items():
+            lines = "\n".join(shown.lanes(one, width))
+            yield Section(f"health: {name}", lines, (shown.LEGEND,), on_request="timelines")
 
     def _notes(self) -> Iterator[str]:
-        changes = sum(len(one.timeline.announced()) for one in self.cases.values())
+        changes = sum(len(one.timeline.announced()) for one in self.settings.values())
         yield (
-            f"{len(self.cases)} settings, {changes} changes of state on Engine {self.engine}, each within "
-            f"{TOLERANCE_SECONDS:g} s of moby's rules unless said otherwise."
+            f"{len(self.settings)} settings, {changes} changes of state on Engine {self.engine}; up to "
+            f"{TOLERANCE_SECONDS:g} s off moby's rules are tolerated."
         )
         yield (
             f"One after another they would have taken {self.waited_seconds:.0f} s; they took "
             f"{self.took_seconds:.0f} s, {AT_ONCE} at a time."
         )
-        again = [name for name, one in self.cases.items() if one.again]
-        if again:
+        if again := [name for name, one in self.seen.items() if one.again]:
             yield f"Measured again, alone, since they were off: {'; '.join(again)}."
         for why in dict.fromkeys(self.lacking.values()):
             count = list(self.lacking.values()).count(why)
@@ -141,57 +128,121 @@ class Healths:
 
     def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
         """The timelines as a picture; see :class:`layerlab.lab.Result`."""
-        if self.cases:
+        if self.seen:
             path = folder / "health.svg"
-            rows = {name: one.comparison for name, one in self.cases.items()}
+            rows = {name: one.comparison for name, one in self.seen.items()}
             lanes_svg("Health of a container, measured and predicted", rows, path)
             yield "health timelines", path
 
 
-def measure(lab: Lab, packaged: Variant, cases: Sequence[Case] = CASES) -> Healths:
-    """Watch a container for each case, several at once; one that is off is measured again, alone.
+@dataclass(frozen=True)
+class _Task:
+    """One container to observe."""
+
+    name: str
+    case: Case
+    variant: Variant
+    #: Whether it is the variant that is of interest, and not the setting.
+    of_variant: bool
+
+
+def measure(
+    lab: Lab, packaged: Variant | None, variants: Sequence[Variant], cases: Sequence[Case] = CASES
+) -> Healths:
+    """Watch a container for each case, in the image of ``packaged``, and of each variant with a HEALTHCHECK.
+
+    Several at once; one that is off its prediction is measured again, alone.
 
     Raises:
-        LabError: the image can't be built, or the engine went away.
+        LabError: the image of ``packaged`` can't be built, or the engine went away.
     """
-    image = lab.image(packaged)
-    engine = lab.endpoint.can.engine
     begun = time.monotonic()
-    lacking = {case.name: why for case in cases if (why := _lacking(lab, case))}
-    able = [case for case in cases if case.name not in lacking]
-    found: dict[str, Observed] = {}
+    tasks = [_Task(case.name, case, packaged, False) for case in cases if packaged]
     problems: dict[str, LabError] = {}
-    with (
-        listening(lab.endpoint, lab.run) as listener,
-        lab.screen.work("health", len(able)),
-        _composed(lab, image, able) as services,
-    ):
-        observe = _Observing(lab, listener, image, services)
+    for variant in variants:
+        scenarios = (START, fault(lab.endpoint.can.engine))
+        for case in scenarios:
+            try:
+                lab.image(variant)
+                tasks.append(_Task(_key(variant, case.what), case, variant, True))
+            except RunLost:
+                raise
+            except LabError as problem:
+                problems[_key(variant, case.what)] = problem
+    lacking = {task.name: why for task in tasks if (why := _lacking(lab, task.case))}
+    tasks = [task for task in tasks if task.name not in lacking]
+    # Those that wait longest begin first.
+    tasks.sort(key=lambda task: not task.of_variant)
+    if packaged:
+        lab.image(packaged)
+    seen: dict[str, Observed] = {}
+    with listening(lab.endpoint, lab.run) as listener, lab.screen.work("health", len(tasks)):
+        observer = Observer(lab, listener)
+
+        def observe(task: _Task) -> Observed:
+            image = lab.image(task.variant)
+            if task.of_variant:
+                return observer.variant(task.variant, task.case, image)
+            return observer.case(task.case, image)
+
         every = together(
-            able, observe.case, at_once=AT_ONCE, interrupt=lambda: _interrupt(lab, listener)
+            tasks, observe, at_once=AT_ONCE, interrupt=lambda: _interrupt(lab, listener)
         )
-        for case, one in every:
-            if isinstance(one, LabError):
-                problems[case.name] = one
-            else:
-                found[case.name] = one
-                if one.comparison.agrees:
-                    _keep(lab, packaged, case, one)
+        for task, one in every:
             lab.screen.done()
-        for case in able:
-            if case.name in found and not found[case.name].comparison.agrees:
-                late = found[case.name]
-                _keep(lab, packaged, case, late, "beyond the tolerance: measured again, alone")
-                if case.by != COMPOSE:
-                    found[case.name] = replace(observe.case(case), again=True)
-                    _keep(lab, packaged, case, found[case.name])
-    ordered = {case.name: found[case.name] for case in able if case.name in found}
+            if isinstance(one, LabError):
+                problems[task.name] = one
+                continue
+            seen[task.name] = one
+            late = None if one.comparison.agrees else "off its prediction: measured again, alone"
+            _keep(lab, task, one, late)
+        for task in tasks:
+            if task.name in seen and not seen[task.name].comparison.agrees:
+                seen[task.name] = replace(observe(task), again=True)
+                _keep(lab, task, seen[task.name], None)
+    ordered = {task.name: seen[task.name] for task in tasks if task.name in seen}
     took = time.monotonic() - begun
     waited = sum(one.waited_seconds for one in ordered.values())
-    result = Healths(ordered, lacking, problems, engine, waited, took)
+    result = Healths(ordered, lacking, problems, lab.endpoint.can.engine, waited, took)
     lab.results[EXPERIMENT] = result
     lab.took[EXPERIMENT] = took
     return result
+
+
+def explain(healths: Healths, variant: Variant, scenario: str, expected: str) -> str:
+    """Why a variant misses what is expected of it, for its author; with the line of its HEALTHCHECK."""
+    seen = healths.of(_key(variant, scenario))
+    own = [one for one in variant.dockerfile.lineage()[1] if one.keyword == "HEALTHCHECK"]
+    where = variant.where(own[-1].line if own else 0)
+    got = healths.grade(variant, scenario)
+    told = f"{where}: {VARIANT_CASES[scenario]}: expected {expected}, got {got}: {seen.verdict}"
+    lines = [told, *shown.lanes(seen.comparison, 80), shown.LEGEND]
+    if got == UNHEALTHY and scenario == "start":
+        app = "see to it that the probe's command is in the image and asks the right address"
+        if any(change.state == HEALTHY for change in seen.timeline.announced()):
+            app = "give it a --start-period longer than its start takes; a success ends that early"
+        lines.append(app[0].upper() + app[1:] + ".")
+    elif got == "unseen":
+        lines.append("Let the probe ask /health, and fail unless the answer is 200.")
+    return "\n".join(lines) + (f"\nIts log ends with:{seen.log}" if seen.log else "")
+
+
+def _key(variant: Variant, scenario: str) -> str:
+    return f"{variant.name}: {VARIANT_CASES[scenario]}"
+
+
+def has_healthcheck(lab: Lab, variant: Variant) -> bool:
+    """Whether a variant's image has a HEALTHCHECK, of its own or of its base.
+
+    Raises:
+        LabError: the image can't be built.
+    """
+    image = lab.image(variant)
+    client = lab.endpoint.connect()
+    try:
+        return configured(client.images.get(image).attrs["Config"].get("Healthcheck")) is not None
+    finally:
+        client.close()
 
 
 def _lacking(lab: Lab, case: Case) -> str | None:
@@ -203,10 +254,8 @@ def _lacking(lab: Lab, case: Case) -> str | None:
     return None
 
 
-def _keep(
-    lab: Lab, packaged: Variant, case: Case, one: Observed, invalid: str | None = None
-) -> None:
-    for sample in health_samples(EXPERIMENT, packaged, case.name, one.comparison, invalid):
+def _keep(lab: Lab, task: _Task, one: Observed, invalid: str | None) -> None:
+    for sample in health_samples(EXPERIMENT, task.variant, task.case.name, one.comparison, invalid):
         lab.store.add(lab.run.id, sample)
 
 
@@ -215,147 +264,3 @@ def _interrupt(lab: Lab, listener: Listener) -> None:
     listener.lose("the lab was interrupted")
     with suppress(LabError):
         leftovers.remove_run(lab.endpoint, lab.run)
-
-
-@contextmanager
-def _composed(lab: Lab, image: str, cases: Sequence[Case]) -> Iterator[dict[str, str]]:
-    """The cases that compose starts, as services of one project: each one's container."""
-    mine = {f"case-{number}": case for number, case in enumerate(cases) if case.by == COMPOSE}
-    if not mine:
-        yield {}
-        return
-    folder = lab.run.folder / EXPERIMENT
-    folder.mkdir()
-    services = {
-        name: {
-            "image": image,
-            "healthcheck": case.healthcheck(),
-            "environment": {"START_DELAY_SECONDS": f"{case.delay_seconds:g}"},
-        }
-        for name, case in mine.items()
-    }
-    with compose.project(lab.endpoint, lab.run, folder, services, shell={}) as project:
-        project.compose("up", "--detach", "--no-build", doing="docker compose up")
-        found = {}
-        for name, case in mine.items():
-            said = project.compose("ps", "--all", "--quiet", name, doing="docker compose ps")
-            found[case.name] = said.strip()
-        yield found
-
-
-class _Observing:
-    """Starts the container of a case, does what the case says, and compares."""
-
-    def __init__(
-        self, lab: Lab, listener: Listener, image: str, services: Mapping[str, str]
-    ) -> None:
-        self._lab = lab
-        self._listener = listener
-        self._image = image
-        self._services = services
-        self._starting = threading.Semaphore(STARTING_AT_ONCE)
-
-    def case(self, case: Case) -> Observed:
-        begun = time.monotonic()
-        with ExitStack() as stack:
-            watch = self._start(case, stack)
-            script = _Script(watch, self._lab.endpoint.can.engine)
-            for step in case.steps:
-                if not script.does(step):
-                    break
-            until = watch.now()
-            description = watch.keep_log()
-            timeline = watch.timeline()
-            app = app_course(watch.lines(SERVES), watch.asked_to_end(), script.app)
-            return Observed(
-                case.name,
-                compare(timeline, script.engine, app, until),
-                time.monotonic() - begun,
-                verdict(timeline, until),
-                int(description["RestartCount"]),
-                diagnosis.log_tail(self._lab.endpoint, watch.name),
-            )
-
-    def _start(self, case: Case, stack: ExitStack) -> Watched:
-        lab = self._lab
-        if case.by == COMPOSE:
-            name = self._services[case.name]
-            return stack.enter_context(watched(lab.endpoint, self._listener, name))
-        delay = container.Environment([f"START_DELAY_SECONDS={case.delay_seconds:g}"])
-        with self._starting:
-            started = container.started(
-                lab.endpoint,
-                lab.run,
-                self._image,
-                purpose=EXPERIMENT,
-                environment=delay,
-                options=case.flags(),
-            )
-            name = stack.enter_context(started)
-            watch = stack.enter_context(watched(lab.endpoint, self._listener, name))
-            deadline = time.monotonic() + LOAD_SECONDS
-            while not watch.lines(LOADED) and time.monotonic() < deadline:
-                time.sleep(0.1)
-        return watch
-
-
-class _Script:
-    """Goes through the steps of a case, on its container."""
-
-    def __init__(self, watch: Watched, engine: str) -> None:
-        self._watch = watch
-        self.engine = engine
-        #: From when on the app was made to do what.
-        self.app: list[tuple[float, str]] = []
-        #: How many of the changes of state are behind us.
-        self._seen = 1
-        check = watch.check
-        #: Seconds within which whatever is waited for must have come.
-        self._patience = check.start_period_seconds + START_PATIENCE_SECONDS
-        self._patience += (check.tries + 2) * (check.interval + check.timeout)
-
-    def does(self, step: Step) -> bool:
-        """Do one step; False where what it waits for did not come."""
-        watch = self._watch
-        if isinstance(step, Until):
-            return watch.until(lambda timeline: self._next(timeline, step.state), self._patience)
-        if isinstance(step, Probes):
-            return self._probes(step.count)
-        if not self._probes(1):
-            return False
-        # Half way to the next probe, so that nobody need ask which of the two it saw.
-        starting = watch.timeline().changes[-1].state == STARTING
-        check = watch.check
-        time.sleep((check.start_interval(self.engine) if starting else check.interval) / 2)
-        self._seen = len(watch.timeline().changes)
-        if isinstance(step, Pause):
-            watch.pause()
-            time.sleep(step.seconds)
-            watch.unpause()
-        elif isinstance(step, Restart):
-            watch.restart()
-        else:
-            self.app.append((watch.run("sh", "-c", self._command(step.what)), step.what))
-        return True
-
-    def _next(self, timeline: Timeline, state: str) -> bool:
-        for number, change in enumerate(timeline.changes[self._seen :], self._seen):
-            if change.state == state:
-                self._seen = number + 1
-                return True
-        return False
-
-    def _probes(self, count: int) -> bool:
-        wanted = len(self._watch.timeline().probes) + count
-        return self._watch.until(lambda timeline: len(timeline.probes) >= wanted, self._patience)
-
-    def _command(self, what: str) -> str:
-        """The shell command that makes the app do something."""
-        if what == FAULT:
-            return f"touch {FAULT_FILE}"
-        # Under `--init` the app is the only child of the first process.
-        signal = "STOP" if what == HANGS else "CONT"
-        hung = bool(self.app) and self.app[-1][1] == HANGS
-        if what == HANGS or hung:
-            return f"kill -{signal} $(cat /proc/1/task/1/children)"
-        return f"rm {FAULT_FILE}"

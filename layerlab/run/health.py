@@ -11,6 +11,7 @@ The rules are those of moby's ``daemon/health.go`` (``monitor``, ``handleProbeRe
   the next success announces ``healthy``; the start period has no meaning any more. A start begins anew.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ _INTERVAL = _TIMEOUT = 30.0
 _RETRIES = 3
 _START_INTERVAL = 5.0
 #: The first engine with start intervals, and the first whose unset start interval is 5 s, not the interval.
-_HAS_START_INTERVAL, _HAS_DEFAULT = (25,), (27,)
+START_INTERVALS_SINCE, _DEFAULT_SINCE = (25,), (27,)
 #: The first engine that takes a probe's timeout from the start of its process, not of the exec.
 _TIMES_PROCESS = (23,)
 
@@ -64,9 +65,9 @@ class Check:
     def start_interval(self, engine: str) -> float:
         """Seconds from probe to probe in the start period, on an engine of this version."""
         version = version_tuple(engine)
-        if version < _HAS_START_INTERVAL:
+        if version < START_INTERVALS_SINCE:
             return self.interval
-        default = _START_INTERVAL if version >= _HAS_DEFAULT else self.interval
+        default = _START_INTERVAL if version >= _DEFAULT_SINCE else self.interval
         return self.start_interval_seconds or default
 
 
@@ -150,14 +151,14 @@ def predict(
     engine: str,
     course: Course,
     *,
-    probe_seconds: float,
+    probe_seconds: Sequence[float],
     until_seconds: float,
     sees: float = 1.0,
 ) -> Prediction:
     """When the probes of a container run until ``until_seconds``, and what its state becomes when.
 
-    ``engine`` is the engine's version, ``probe_seconds`` how long a probe takes that does not hang. A
-    probe sees what the app does after that part of its time that is ``sees``.
+    ``engine`` is the engine's version, ``probe_seconds`` how long each probe takes that does not hang, the
+    last of them all that follow. A probe sees what the app does after that part of its time that is ``sees``.
     """
     monitor = _Monitor(check, engine, course, probe_seconds, sees)
     controls = [(at, what) for at, what in course.container if at < until_seconds]
@@ -172,7 +173,12 @@ class _Monitor:
     """Plays moby's monitor of one container."""
 
     def __init__(
-        self, check: Check, engine: str, course: Course, probe_seconds: float, sees: float
+        self,
+        check: Check,
+        engine: str,
+        course: Course,
+        probe_seconds: Sequence[float],
+        sees: float,
     ) -> None:
         self._check = check
         self._engine = engine
@@ -211,13 +217,14 @@ class _Monitor:
             self._next = probe.end_seconds + self._interval(probe.end_seconds)
 
     def _probe(self, begin: float) -> Probe:
-        end = begin + self._probe_seconds
+        took = self._probe_seconds[min(len(self.probes), len(self._probe_seconds) - 1)]
+        end = begin + took
         before, after = self._course.does(begin), self._course.does(end)
         self.doubtful |= before != after
-        seen = self._course.does(begin + self._sees * self._probe_seconds)
+        seen = self._course.does(begin + self._sees * took)
         if seen != HANGS:
             return Probe(begin, end, 0 if seen == OK else 1)
-        started = self._probe_seconds if version_tuple(self._engine) >= _TIMES_PROCESS else 0.0
+        started = took if version_tuple(self._engine) >= _TIMES_PROCESS else 0.0
         stopped = begin + started + self._check.timeout
         for at, does in self._course.app:
             # An app that goes on answers the request that waits.

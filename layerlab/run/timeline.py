@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from layerlab.build.failure import shorten
 from layerlab.run.events import Event
 from layerlab.run.health import (
     END,
+    FAULT,
+    HANGS,
     HEALTHY,
     OK,
     PAUSE,
@@ -17,7 +20,6 @@ from layerlab.run.health import (
     START,
     STARTING,
     STOPPED,
-    UNHEALTHY,
     UNPAUSE,
     Check,
     Course,
@@ -34,6 +36,8 @@ _SAME = 0.1
 #: A prediction is right when it is off by no more than this, in seconds: what a loaded machine may take to
 #: begin a probe, and to tell of it.
 TOLERANCE_SECONDS = 0.25
+#: What an exec may take to start ("on the order of 1s in extreme cases": moby, daemon/health.go), doubled.
+LONGEST_EXEC_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,31 @@ class Timeline:
     #: When it was paused, went on, ended, started again.
     container: tuple[tuple[float, str], ...]
 
-    @property
-    def probe_seconds(self) -> float:
-        """How long a probe takes that is not stopped at its timeout: the median; 0 without one."""
+    def probe_seconds(self) -> list[float]:
+        """How long each probe took, and at last the median, for those that may follow.
+
+        Of one that was stopped at its timeout only what came before counts: the time until its command ran.
+        """
         took = [probe.seconds for probe in self.probes if probe.exit_code != STOPPED]
-        return statistics.median(took) if took else 0.0
+        timeout = self.check.timeout
+        each = [
+            min(max(p.seconds - timeout, 0.0), LONGEST_EXEC_SECONDS)
+            if p.exit_code == STOPPED and p.seconds > timeout
+            else p.seconds
+            for p in self.probes
+        ]
+        return [*each, statistics.median(took or each or [0.0])]
+
+    def outcomes(self) -> tuple[tuple[float, str], ...]:
+        """What the probes said of the app, as if it had changed between two of them."""
+        found = [(0.0, REFUSES)]
+        before = 0.0
+        for probe in self.probes:
+            failed = HANGS if probe.seconds > self.check.timeout else FAULT
+            middle = (before + probe.begin_seconds) / 2
+            found.append((middle, OK if probe.exit_code == 0 else failed))
+            before = probe.end_seconds
+        return tuple(found)
 
     def announced(self) -> tuple[HealthChange, ...]:
         """The changes that the engine told in events."""
@@ -131,12 +155,16 @@ def _completed(probes: Sequence[Probe], entries: Sequence[Probe]) -> tuple[Probe
 
 
 def app_course(
-    ready: Sequence[float], asked_to_end: Sequence[float], does: Sequence[tuple[float, str]]
+    ready: Sequence[float],
+    asked_to_end: Sequence[float],
+    does: Sequence[tuple[float, str]],
+    gets: str = OK,
 ) -> tuple[tuple[float, str], ...]:
-    """What the app did from when on, in seconds from the container's start.
+    """What a probe got from the app from when on, in seconds from the container's start.
 
     ``ready`` are the moments from which it served, ``asked_to_end`` those at which it was told to end, and
-    ``does`` is what it was made to do, which outlives a restart.
+    ``does`` is what it was made to do, which outlives a restart. ``gets`` is what the probe gets from an app
+    that is well.
     """
     moments = [(at, "ready") for at in ready] + [(at, "end") for at in asked_to_end] + [*does]
     serves, mode = False, OK
@@ -146,7 +174,7 @@ def app_course(
             serves = what == "ready"
         else:
             mode = what
-        course.append((at, mode if serves else REFUSES))
+        course.append((at, (gets if mode == OK else mode) if serves else REFUSES))
     return tuple(course)
 
 
@@ -201,7 +229,7 @@ def compare(
                 timeline.check,
                 engine,
                 course,
-                probe_seconds=timeline.probe_seconds,
+                probe_seconds=timeline.probe_seconds(),
                 until_seconds=until_seconds + 2 * TOLERANCE_SECONDS,
                 sees=sees,
             ),
@@ -214,19 +242,14 @@ def compare(
 
 def verdict(timeline: Timeline, waited_seconds: float) -> str:
     """What became of a container's health, in a sentence."""
-    states = [change.state for change in timeline.announced()]
+    changes = timeline.announced()
     if not timeline.probes:
         return f"no probe had ended after {waited_seconds:.1f} s"
-    if not states:
-        return (
-            f"after {waited_seconds:.1f} s and {len(timeline.probes)} probes it was still starting"
-        )
-    first = timeline.announced()[0]
-    told = f"{first.state} after {first.seconds:.1f} s"
-    if states == [UNHEALTHY]:
-        said = " ".join(timeline.probes[-1].output.split())
-        return f"{told}, and never healthy" + (f"; its last probe said: {said}" if said else "")
-    if states[0] == UNHEALTHY and HEALTHY in states:
-        healthy = next(c for c in timeline.announced() if c.state == HEALTHY)
-        return f"{told}, healthy only after {healthy.seconds:.1f} s"
-    return told
+    told = ", ".join(f"{change.state} after {change.seconds:.1f} s" for change in changes)
+    if not changes:
+        told = f"after {waited_seconds:.1f} s and {len(timeline.probes)} probes still starting"
+    elif HEALTHY not in [change.state for change in changes]:
+        told += ", and never healthy"
+    last = timeline.probes[-1]
+    said = shorten((last.output.strip().splitlines() or [""])[-1], 160) if last.exit_code else ""
+    return f"{told}; its last probe said: {said}" if said else told

@@ -56,19 +56,28 @@ class Watched:
             RunLost: the engine went away.
         """
         deadline = self._listener.now() + limit_seconds
+        true = False
 
         def enough(events: Sequence[Event]) -> bool:
-            ended = sum(event.action == "exec_die" for event in events)
-            return ended - self._ended >= _KEPT - 1 or found(self.timeline_of(events))
+            nonlocal true
+            timeline = self._timeline_of(events)
+            true = found(timeline)
+            return true or self._forgetful(events, timeline)
 
         while True:
-            events = self._listener.wait(self.name, enough, deadline)
-            timeline = self.timeline_of(events)
-            if found(timeline):
-                return True
-            if self._listener.now() >= deadline:
-                return False
+            self._listener.wait(self.name, enough, deadline)
+            if true or self._listener.now() >= deadline:
+                return true
             self.keep_log()
+
+    def _forgetful(self, events: Sequence[Event], timeline: Timeline) -> bool:
+        """Whether the log should be fetched: it is about to lose entries, or alone knows of a probe's end.
+
+        A probe whose command can't be started has no event of its end.
+        """
+        ended = sum(event.action == "exec_die" for event in events)
+        begun = sum(event.action == f"exec_create: {self._command}" for event in events)
+        return ended - self._ended >= _KEPT - 1 or begun - len(timeline.probes) > 1
 
     def asked_to_end(self) -> list[float]:
         """When the engine sent the app a signal to end, in seconds from the start."""
@@ -82,7 +91,7 @@ class Watched:
         found = [line for line in said.decode(errors="replace").splitlines() if containing in line]
         return [_seconds(line.split(" ", 1)[0]) - begun for line in found]
 
-    def timeline_of(self, events: Sequence[Event]) -> Timeline:
+    def _timeline_of(self, events: Sequence[Event]) -> Timeline:
         found = recorded(events, self._log.values(), self.check, self._command, self._started_at)
         assert found is not None  # it had started before it was watched
         return found

@@ -1,5 +1,6 @@
 """Tables and lanes of the health lab: changes of state, predicted and measured."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from layerlab.run.health import HEALTHY, STARTING, UNHEALTHY, HealthChange
@@ -8,6 +9,7 @@ from layerlab.show.tables import in_cell, plain, table
 
 #: A second's share of a lane that is too long to be of use.
 LONGEST_SECONDS = 60.0
+_STATES_COLUMNS = 28
 _GLYPHS = {STARTING: "-", HEALTHY: "=", UNHEALTHY: "!"}
 
 
@@ -28,7 +30,7 @@ def groups(cases: Mapping[str, Comparison], kinds: Mapping[str, str], style: str
         [
             in_cell(kind, style),
             len(several),
-            "; or ".join(dict.fromkeys(_states(one) for one in several)),
+            _stacked([_states(one) for one in several], style),
             seconds(max(one.off_seconds for one in several)),
         ]
         for kind, several in grouped.items()
@@ -36,11 +38,19 @@ def groups(cases: Mapping[str, Comparison], kinds: Mapping[str, str], style: str
     return table(rows, ["what happens", "settings", "states", "off by\ns"], style, left=(0, 2))
 
 
+def _stacked(states: Sequence[str], style: str) -> str:
+    """Each sequence of states once; in a terminal, in lines that leave room for the other columns."""
+    different = list(dict.fromkeys(states))
+    if style == "github":
+        return "; or ".join(different)
+    return "\n".join(line for text in different for line in textwrap.wrap(text, _STATES_COLUMNS))
+
+
 def _states(one: Comparison) -> str:
     return ", ".join(change.state for change in one.timeline.announced()) or STARTING
 
 
-def changes(cases: Mapping[str, Comparison], style: str) -> str:
+def changes(cases: Mapping[str, Comparison], style: str, first: str = "setting") -> str:
     """One row for each change of state of each case: predicted, measured, the difference."""
     rows: list[list[object]] = []
     for name, one in cases.items():
@@ -59,9 +69,9 @@ def changes(cases: Mapping[str, Comparison], style: str) -> str:
                     else "-",
                 ]
             )
-    headers = ["setting", "becomes", "pre-\ndicted", "mea-\nsured", "off by"]
+    headers = [first, "becomes", "pre-\ndicted", "mea-\nsured", "off by"]
     if style == "github":
-        headers = ["setting", "becomes", "predicted s", "measured s", "off by s"]
+        headers = [first, "becomes", "predicted s", "measured s", "off by s"]
     return table(rows, headers, style, left=(0, 1))
 
 

@@ -10,6 +10,8 @@ on_host ip link set "$ENGINE_LINK" up
 ip addr add "$ENGINE_ADDRESS/30" dev eth0
 ip link set eth0 up
 ip route add default via "$ENGINE_GATEWAY"
+# The engine gives ports from here (moby, libnetwork/portallocator); this network's own, not the host's.
+echo "$ENGINE_PORTS" > /proc/sys/net/ipv4/ip_local_port_range
 
 # /sys shows the network of whoever mounted it; the engine waits for its bridge to appear there. The
 # control groups, mounted below /sys, stay as they are.
