@@ -143,5 +143,5 @@ def disagreement(name: str, one: Comparison, log: str) -> str:
     said = dict.fromkeys(" ".join(p.output.split()) for p in one.timeline.probes if p.exit_code)
     words = [f"a probe said: {plain(text)[:200]}" for text in list(said)[:3] if text]
     return "\n".join(
-        [f"{name}: {why}", changes({name: one}, "simple"), *lanes(one, 80), LEGEND, *words]
+        [f"{plain(name)}: {why}", changes({name: one}, "simple"), *lanes(one, 80), LEGEND, *words]
     ) + (f"\nits log ends with:{log}" if log else "")

@@ -1,0 +1,42 @@
+"""Several things at once: results as they end, and an end to all when the caller stops."""
+
+import threading
+
+import pytest
+
+from layerlab.errors import LabError, RunLost
+from layerlab.run.together import together
+
+
+def test_each_item_with_its_result_or_its_problem() -> None:
+    def do(item: int) -> int:
+        if item == 2:
+            raise LabError("two")
+        return item * 10
+
+    found = dict(together([1, 2, 3], do, at_once=2, interrupt=lambda: None))
+    assert (found[1], found[3]) == (10, 30)
+    assert str(found[2]) == "two"
+
+
+@pytest.mark.parametrize("cause", [KeyboardInterrupt, RunLost])
+def test_an_interruption_ends_what_is_under_way_and_begins_no_more(
+    cause: type[BaseException],
+) -> None:
+    ended, begun = threading.Event(), []
+
+    def do(item: int) -> None:
+        begun.append(item)
+        if item == 1 and cause is RunLost:
+            raise RunLost("gone")
+        if item > 1:
+            ended.wait(10)
+
+    def caller() -> None:
+        for _ in together([1, 2, 3, 4], do, at_once=2, interrupt=ended.set):
+            raise KeyboardInterrupt
+
+    with pytest.raises(cause):
+        caller()
+    assert ended.is_set()
+    assert 4 not in begun
