@@ -24,7 +24,7 @@ from layerlab.show.tables import plain
 BAD_INPUT = 2
 NEEDS_ENGINE = ("lab", "endpoint")
 #: Options that ask for more of what was measured.
-REQUESTS = ("steps", "layers", "plot")
+REQUESTS = ("steps", "layers", "plot", "timelines")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -55,6 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--plot", action="store_true", help="show bars of the images' parts in the terminal, too"
+    )
+    group.addoption(
+        "--timelines",
+        action="store_true",
+        help="show every change of a container's health, and every timeline, too",
     )
     group.addoption(
         "--standins",
