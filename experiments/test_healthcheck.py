@@ -30,7 +30,8 @@ from layerlab.build.variant import Variant, load, variant_name
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import healthcheck
-from layerlab.labs.health_cases import CASES, Case
+from layerlab.labs.health_case import Case
+from layerlab.labs.health_cases import CASES
 from layerlab.labs.healthcheck import Healths
 from layerlab.run.health import END, UNHEALTHY
 from layerlab.show import health as shown

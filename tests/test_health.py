@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from layerlab.labs.health_cases import CASES, COMPOSE, fault, settings
+from layerlab.labs.health_case import COMPOSE, settings
+from layerlab.labs.health_cases import CASES, fault
+from layerlab.run.agreement import Comparison, compare
 from layerlab.run.events import read
 from layerlab.run.health import (
     END,
@@ -26,7 +28,7 @@ from layerlab.run.health import (
     configured,
     predict,
 )
-from layerlab.run.timeline import Comparison, app_course, compare, recorded, verdict
+from layerlab.run.timeline import app_course, recorded, verdict
 from layerlab.show import health as shown
 from layerlab.show.lanes import lanes_svg
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 from layerlab.build.variant import Variant
 from layerlab.lab import Lab
-from layerlab.labs.health_cases import COMPOSE, Case, First, Pause, Probes, Restart, Step, Until
+from layerlab.labs.health_case import COMPOSE, Case, First, Pause, Probes, Restart, Step, Until
 from layerlab.run import compose, container, diagnosis
+from layerlab.run.agreement import Comparison, compare
 from layerlab.run.events import Listener
 from layerlab.run.health import FAULT, HANGS, STARTING
-from layerlab.run.timeline import Comparison, Timeline, app_course, compare, verdict
+from layerlab.run.timeline import Timeline, app_course, verdict
 from layerlab.run.watch import Watched, watched
 
 #: How many containers may be starting at once: an app's start keeps a processor busy.

@@ -11,12 +11,13 @@ from layerlab.engine import leftovers
 from layerlab.engine.endpoint import version_tuple
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
-from layerlab.labs.health_cases import CASES, COMPOSE, START, VARIANT_CASES, Case, fault
+from layerlab.labs.health_case import COMPOSE, Case
+from layerlab.labs.health_cases import CASES, START, VARIANT_CASES, fault
 from layerlab.labs.health_script import Observed, Observer
 from layerlab.record.samples import health_samples
+from layerlab.run.agreement import TOLERANCE_SECONDS
 from layerlab.run.events import Listener, listening
 from layerlab.run.health import HEALTHY, START_INTERVALS_SINCE, UNHEALTHY, configured
-from layerlab.run.timeline import TOLERANCE_SECONDS
 from layerlab.run.together import together
 from layerlab.show import health as shown
 from layerlab.show.lanes import lanes_svg

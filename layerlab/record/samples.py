@@ -4,7 +4,7 @@ from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
 from layerlab.image.anatomy import Anatomy
 from layerlab.record.store import Sample
-from layerlab.run.timeline import Comparison
+from layerlab.run.agreement import Comparison
 
 
 def build_samples(

@@ -3,8 +3,8 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 
+from layerlab.run.agreement import TOLERANCE_SECONDS, Comparison
 from layerlab.run.health import HEALTHY, STARTING, UNHEALTHY, HealthChange
-from layerlab.run.timeline import TOLERANCE_SECONDS, Comparison
 from layerlab.show.tables import in_cell, plain, table
 
 #: A second's share of a lane that is too long to be of use.

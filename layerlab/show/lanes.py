@@ -8,8 +8,8 @@ from typing import Any
 
 from wcwidth import wcswidth
 
+from layerlab.run.agreement import Comparison
 from layerlab.run.health import HEALTHY, PAUSE, STARTING, UNHEALTHY, UNPAUSE
-from layerlab.run.timeline import Comparison
 from layerlab.show.plots import label
 
 _WIDTH = 600
