@@ -1,0 +1,197 @@
+"""An app that is watched: asked every few milliseconds, while something happens to it."""
+
+import asyncio
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+#: From one request to the next, whether that one was answered or not: what can be told apart in time.
+INTERVAL_SECONDS = 0.005
+#: A request that was not answered for so long has failed.
+PATIENCE_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request; times are seconds on this process's monotonic clock."""
+
+    at: float
+    ended: float
+    #: What the app answered, as JSON; None where the request failed.
+    answer: Any = None
+    #: Why it failed, such as "ConnectionRefusedError"; None where it was answered well.
+    failure: str | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """What became of the requests from a save to the first answer that shows it."""
+
+    #: From the save to that answer.
+    seconds: float
+    asked: int
+    failed: int
+    #: The longest time in which no request was answered.
+    silent_seconds: float
+    #: The longest time from one request to the next: so exactly `seconds` is known.
+    resolution_seconds: float
+
+
+def first(record: Sequence[Asked], since: float, right: Any) -> Asked | None:
+    """The first right answer after ``since``, by the time at which it came."""
+    found = [one for one in record if one.answer == right and one.ended > since]
+    return min(found, key=lambda one: one.ended, default=None)
+
+
+def change(record: Sequence[Asked], saved: float, right: Any, begun: float | None = None) -> Change:
+    """What a record says of a save at ``saved``; requests count from ``begun``, else from there too.
+
+    Raises:
+        ValueError: no answer is right, or there was a right one before the save, which proves nothing.
+    """
+    begun = saved if begun is None else begun
+    shown = first(record, saved, right)
+    if shown is None:
+        raise ValueError("no answer shows what was saved")
+    if any(one.answer == right and one.ended <= saved for one in record if one.at >= begun):
+        raise ValueError("an answer showed it before it was saved")
+    mine = sorted((one for one in record if begun <= one.at <= shown.ended), key=lambda one: one.at)
+    answered = sorted(
+        one.ended for one in record if one.failure is None and begun < one.ended <= shown.ended
+    )
+    return Change(
+        seconds=shown.ended - saved,
+        asked=len(mine),
+        failed=sum(one.failure is not None for one in mine),
+        silent_seconds=_longest([begun, *answered]),
+        resolution_seconds=_longest([one.at for one in mine]),
+    )
+
+
+def _longest(times: Sequence[float]) -> float:
+    return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
+
+
+def relapses(record: Sequence[Asked], right: Any, since: float) -> list[Asked]:
+    """The requests after ``since``, the time of a first right answer, that had another answer or none."""
+    return [one for one in record if one.at > since and one.answer != right]
+
+
+class Watch:
+    """A record that grows; see :func:`watching`."""
+
+    def __init__(self) -> None:
+        self._ended: list[Asked] = []
+        self._open: set[float] = set()
+        self._changed = threading.Condition()
+
+    def record(self, since: float = 0.0) -> list[Asked]:
+        """The requests that were made since a time and have ended, in the order in which they did."""
+        with self._changed:
+            return [one for one in self._ended if one.at >= since]
+
+    def shows(self, right: Any, since: float, limit_seconds: float) -> Asked | None:
+        """The first right answer that comes after ``since``; None if there is none within the limit."""
+        deadline = time.monotonic() + limit_seconds
+        seen = 0
+        with self._changed:
+            while True:
+                new, seen = self._ended[seen:], len(self._ended)
+                if found := first(new, since, right):
+                    return found
+                if (left := deadline - time.monotonic()) <= 0:
+                    return None
+                self._changed.wait(left)
+
+    def finish(self, until: float) -> None:
+        """Wait until every request that was made before a time has ended."""
+        with self._changed:
+            done: Callable[[], bool] = lambda: all(at > until for at in self._open)
+            self._changed.wait_for(done, PATIENCE_SECONDS * 2)
+
+    def begin(self, at: float) -> None:
+        with self._changed:
+            self._open.add(at)
+
+    def end(self, one: Asked) -> None:
+        with self._changed:
+            self._open.discard(one.at)
+            self._ended.append(one)
+            self._changed.notify_all()
+
+
+@contextmanager
+def watching(url: str) -> Iterator[Watch]:
+    """Ask an address for JSON, each time on a new connection, until the end.
+
+    A request is made every :data:`INTERVAL_SECONDS` even where earlier ones still wait: one that asks only
+    after its last answer would count a long silence as a single failure.
+    """
+    watch = Watch()
+    stop = threading.Event()
+    thread = threading.Thread(
+        target=lambda: asyncio.run(_ask(url, watch, stop)), name="layerlab-watch", daemon=True
+    )
+    thread.start()
+    try:
+        yield watch
+    finally:
+        stop.set()
+        thread.join(PATIENCE_SECONDS * 3)
+
+
+async def _ask(url: str, watch: Watch, stop: threading.Event) -> None:
+    tasks: set[asyncio.Task[None]] = set()
+    due = time.monotonic()
+    while not stop.is_set():
+        task = asyncio.create_task(_ask_once(url, watch))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        # After a delay of this process's own it goes on from there: no burst makes up for it.
+        due = max(due + INTERVAL_SECONDS, time.monotonic())
+        await asyncio.sleep(due - time.monotonic())
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _ask_once(url: str, watch: Watch) -> None:
+    at = time.monotonic()
+    watch.begin(at)
+    answer, failure = None, None
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            answer = await _get(url)
+    except (OSError, EOFError, ValueError) as error:
+        failure = type(error).__name__
+    watch.end(Asked(at, time.monotonic(), answer, failure))
+
+
+async def _get(url: str) -> Any:
+    """The JSON at an address, asked for on a connection of its own.
+
+    A client of HTTP takes 2 ms of a processor for each, and this a third of it: the app wants it, too.
+
+    Raises:
+        OSError, EOFError, ValueError: no connection, no answer, or not a good one.
+    """
+    parts = urlsplit(url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    try:
+        # Version 1.0: the answer ends where the connection does (RFC 9112, 6.3).
+        writer.write(f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
+        said = await reader.read(-1)
+    finally:
+        writer.close()
+    head, _, body = said.partition(b"\r\n\r\n")
+    if not head:
+        raise EOFError
+    if head.split(b" ", 2)[1:2] != [b"200"]:
+        raise ValueError(head[:100])
+    return json.loads(body)
