@@ -81,12 +81,12 @@ class Reloads:
             "start together and end together; nothing that is timed runs beside anything."
         )
         yield Section(
-            "live reload: seconds from a save to the answer, requests that failed",
+            "live reload: seconds from a save to the answer, failed requests",
             tables.answers(shown, style),
             (*tables.answers_notes(shown), waited),
         )
         yield Section(
-            "live reload: longest time without an answer",
+            "live reload: longest time without an answer, in seconds",
             tables.silences(shown, style),
             tables.SILENCES_NOTES,
         )
@@ -132,7 +132,8 @@ class _Measuring:
                 self.result.lacking[way] = why
                 continue
             context = self._lab.context(f"{EXPERIMENT}-{way.number}/app", None)
-            self._copies[way] = marks.mark(context, f"{self._lab.run.id}-{way.number}")
+            run = self._lab.run.id
+            self._copies[way] = marks.mark(context, run, f"{run}-{way.number}")
         self._build_first()
         live = [way for way in self._copies if not way.builds]
         with together([self._started(way, polling=False) for way in live]) as started:
@@ -159,9 +160,9 @@ class _Measuring:
             self.result.problems[way] = problem
 
     def _build_first(self) -> None:
-        """The images that containers have before anything is saved: each once, with a way's files."""
+        """The images that containers have before anything is saved; the files of all ways are the same."""
         built: set[str] = set()
-        for way in (SYNC, ORDERED, *list(self._copies)):
+        for way in list(self._copies):
             if way not in self._copies or (variant := self._first(way)).name in built:
                 continue
             try:
@@ -239,7 +240,8 @@ class _Measuring:
         with reload.replaced(self._endpoint, self._lab.run, first, limit_seconds=limit) as old:
 
             def deliver() -> Build:
-                context, tag = self._copies[way].context, self._tag(variant)
+                # Not the first image's name: another way may still begin with that.
+                context, tag = self._copies[way].context, f"{self._tag(variant)}-rebuilt"
                 built = self._lab.build(variant, context, "rebuild", tag=tag)
                 old.replace(tag)
                 return built

@@ -1,6 +1,7 @@
 """One container of an image that serves the app: started, waited for, asked, removed."""
 
 import secrets
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ PORT = 8000
 MEMORY = "256m"
 PIDS = 100
 START_SECONDS = 60
+_PORTS = range(20_000, 30_000)
 _ASK_SECONDS = 10
 _BETWEEN_SECONDS = 0.01
 #: What a flood of lines may take of the engine's disk; `docker logs` shows the last of them.
@@ -82,6 +84,19 @@ def publishing(endpoint: Endpoint, port: int | None = None) -> str:
     """
     near = endpoint.address in ("127.0.0.1", "localhost", "::1")
     return f"{'127.0.0.1' if near else '0.0.0.0'}:{port or ''}:{PORT}"
+
+
+def spare_port() -> int:
+    """A port that nothing listens on here, and that no outgoing connection takes.
+
+    A free one of Docker's choice is among those of outgoing connections (32768 and up, Linux,
+    net.ipv4.ip_local_port_range), and lost to one of them while many are made.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager

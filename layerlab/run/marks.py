@@ -28,7 +28,8 @@ _NAMES = sorted(path.stem for path in _HERE.glob("mark_*.py"))
 MARKS = {name: importlib.import_module(name).MARK for name in _NAMES}
 """
 _FIRST = ("mark_one", "mark_two", "mark_three")
-_NEW = "mark_new"
+#: Removed later; not the new one, since an image without that was built before.
+_OLD = "mark_old"
 
 
 @dataclass(frozen=True)
@@ -46,14 +47,14 @@ class Save:
 ONE = Save("one file", ("mark_one",))
 MENDED = Save("syntax error, mended", ("mark_one",), broken=True)
 SEVERAL = Save("several files", _FIRST)
-NEW = Save("new file", (_NEW,))
-DELETED = Save("deleted file", (_NEW,), removes=True)
+NEW = Save("new file", ("mark_new",))
+DELETED = Save("deleted file", (_OLD,), removes=True)
 #: In an order in which each can follow the one before.
 SAVES = (ONE, MENDED, SEVERAL, NEW, DELETED)
 
 
 class Marked:
-    """A marked copy of the app, which may be edited; its nonce tells its files from those of all others."""
+    """A marked copy of the app, which may be edited."""
 
     def __init__(self, context: Context, nonce: str) -> None:
         self.context = context
@@ -95,8 +96,11 @@ class Marked:
         return f"{self._nonce}-{self._count}"
 
 
-def mark(context: Context, nonce: str) -> Marked:
-    """Make a private copy of the app a marked one.
+def mark(context: Context, first: str, nonce: str) -> Marked:
+    """Make a private copy of the app a marked one, whose files say ``first`` before any save.
+
+    All copies with the same ``first`` begin as the same app; ``nonce`` must be unique to this one, or the
+    build of a save would be a hit in BuildKit's cache that another one made.
 
     Raises:
         LabError: its main.py has no `app` at its top level, or can't be read.
@@ -125,5 +129,7 @@ def mark(context: Context, nonce: str) -> Marked:
     marked = Marked(context, nonce)
     marked.write(MAIN, text + _MAIN)
     marked.write("lab_marks.py", _MARKS)
-    marked.save(SEVERAL)
+    for module in (*_FIRST, _OLD):
+        marked.marks[module] = first
+        marked.write(f"{module}.py", f"MARK = {first!r}\n")
     return marked

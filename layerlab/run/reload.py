@@ -12,7 +12,7 @@ from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import compose, container, diagnosis
 from layerlab.run.container import Container, Environment
-from layerlab.run.marks import DELETED, MENDED, NEW, ONE, SAVES, Marked, Save
+from layerlab.run.marks import DELETED, NEW, ONE, SAVES, Marked, Save
 
 #: Makes watchfiles look at the files every 0.3 s, in place of waiting for the kernel to tell.
 POLLING = "WATCHFILES_FORCE_POLLING"
@@ -38,15 +38,15 @@ class Way:
     events: bool = True
 
 
-BIND = Way(1, "bind mount, --reload")
+BIND = Way(1, "bind mount")
 OVERRIDE = Way(2, "compose override")
-SYNC = Way(3, "compose watch, sync")
-ORDERED = Way(4, "rebuild cache-ordered", builds=True)
-SINGLE = Way(5, "rebuild single-stage", (ONE,), builds=True)
+SYNC = Way(3, "compose watch")
+ORDERED = Way(4, "cache-ordered", builds=True)
+SINGLE = Way(5, "single-stage", (ONE,), builds=True)
 # uvicorn's supervisors/statreload.py looks at the times of the files that it knows, every 0.25 s: it
 # takes a new file into its list without a word, and never misses one that is gone.
-STAT = Way(6, "1 without watchfiles", (ONE, MENDED, NEW, DELETED), blind=(NEW, DELETED))
-EVENTLESS = Way(7, "mount without events", (ONE,), events=False)
+STAT = Way(6, "1, no watchfiles", (ONE, NEW, DELETED), blind=(NEW, DELETED))
+EVENTLESS = Way(7, "mount, no events", (ONE,), events=False)
 WAYS = (BIND, OVERRIDE, SYNC, ORDERED, SINGLE, STAT, EVENTLESS)
 #: Ways in which the app's folder is a mount.
 MOUNTED = (BIND, OVERRIDE, STAT, EVENTLESS)
@@ -91,6 +91,7 @@ def mounted(
             environment=environment,
             options=options,
             command=COMMAND,
+            port=container.spare_port(),
         ) as name,
         container.answering(endpoint, name, limit_seconds=limit_seconds) as app,
     ):
@@ -140,7 +141,7 @@ def overridden(
     Raises:
         LabError: it does not start, or its app does not answer.
     """
-    service = {"image": image, "ports": [container.publishing(endpoint)]}
+    service = {"image": image, "ports": [container.publishing(endpoint, container.spare_port())]}
     override = {
         "image": development,
         "command": list(COMMAND),
@@ -173,7 +174,7 @@ def synced(
         # Older releases watch no service without it; nothing is built.
         "build": {"context": "./app"},
         "command": list(COMMAND),
-        "ports": [container.publishing(endpoint)],
+        "ports": [container.publishing(endpoint, container.spare_port())],
         "environment": {POLLING: "true"} if polling else {},
         "develop": {"watch": [{"action": "sync", "path": "./app", "target": FOLDER}]},
     }
@@ -190,16 +191,17 @@ class Replaced:
 
     def __init__(self, endpoint: Endpoint, run: Run, stack: ExitStack) -> None:
         self._endpoint, self._run, self._stack = endpoint, run, stack
+        self._port = container.spare_port()
         self.container = Container("", "")
 
-    def start(self, image: str, port: int | None = None) -> str:
+    def start(self, image: str) -> str:
         starting = container.started(
             self._endpoint,
             self._run,
             image,
             purpose="live-reload",
             options=["--no-healthcheck"],
-            port=port,
+            port=self._port,
         )
         return self._stack.enter_context(starting)
 
@@ -209,9 +211,8 @@ class Replaced:
         Raises:
             LabError: it does not start.
         """
-        port = int(self.container.url.rpartition(":")[2])
         self._stack.close()
-        self.container = Container(self.start(image, port), self.container.url)
+        self.container = Container(self.start(image), self.container.url)
 
 
 @contextmanager

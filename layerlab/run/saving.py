@@ -16,7 +16,7 @@ from layerlab.run.watching import Change, Watch
 #: After which a save counts as not noticed, if the app still gives the answer from before; the shorter
 #: one is for where that is expected.
 NOTICE_SECONDS = 5.0
-BLIND_SECONDS = 2.0
+BLIND_SECONDS = 1.0
 #: How long the app is asked on after the right answer, to see that it stays.
 SETTLE_SECONDS = 0.1
 _LOOK_SECONDS = 0.05
@@ -99,7 +99,7 @@ class Saving:
         self.watch.finish(until)
         record = self.watch.record(begun)
         answers = [one.answer for one in record if one.failure is None]
-        change = watching.change(record, saved, right, begun)
+        change = watching.change(record, self.watch.looks(), begun, saved, right)
         return Outcome(change, right, answers[-1], noticed, build)
 
     def _shown(self, right: Mapping[str, str], saved: float, save: Save | None) -> bool:

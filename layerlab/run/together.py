@@ -46,7 +46,7 @@ def together(managers: Sequence[AbstractContextManager[T]]) -> Iterator[Started[
         begun = time.monotonic()
         entering = [pool.submit(enter, one) for one in managers]
         try:
-            started.values = [_value(future) for future in entering]
+            started.values = list(map(_value, entering))
             started.saved_seconds -= time.monotonic() - begun
             yield started
         finally:

@@ -3,18 +3,24 @@
 import asyncio
 import itertools
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 #: From one request to the next, whether that one was answered or not: what can be told apart in time.
 INTERVAL_SECONDS = 0.005
+#: How many may wait for an answer. The first of them shows as well as a thousand when the app is back,
+#: and has the app to itself then.
+MOST_OPEN = 10
 #: A request that was not answered for so long has failed.
-PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 5.0
+#: Of the thread that asks, where it may have it: to be on time on a machine that is busy.
+_NICENESS = -10
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Change:
     failed: int
     #: The longest time in which no request was answered.
     silent_seconds: float
-    #: The longest time from one request to the next: so exactly `seconds` is known.
+    #: The longest time in which nobody asked or was waiting to ask: so exactly `seconds` is known.
     resolution_seconds: float
 
 
@@ -49,19 +55,22 @@ def first(record: Sequence[Asked], since: float, right: Any) -> Asked | None:
     return min(found, key=lambda one: one.ended, default=None)
 
 
-def change(record: Sequence[Asked], saved: float, right: Any, begun: float | None = None) -> Change:
-    """What a record says of a save at ``saved``; requests count from ``begun``, else from there too.
+def change(
+    record: Sequence[Asked], looks: Sequence[float], begun: float, saved: float, right: Any
+) -> Change:
+    """What a record says of a save at ``saved``; requests count from ``begun``, which may be earlier.
+
+    ``looks`` are the times at which a request was made, or would have been if fewer had been waiting.
 
     Raises:
         ValueError: no answer is right, or there was a right one before the save, which proves nothing.
     """
-    begun = saved if begun is None else begun
     shown = first(record, saved, right)
     if shown is None:
         raise ValueError("no answer shows what was saved")
     if any(one.answer == right and one.ended <= saved for one in record if one.at >= begun):
         raise ValueError("an answer showed it before it was saved")
-    mine = sorted((one for one in record if begun <= one.at <= shown.ended), key=lambda one: one.at)
+    mine = [one for one in record if begun <= one.at <= shown.ended]
     answered = sorted(
         one.ended for one in record if one.failure is None and begun < one.ended <= shown.ended
     )
@@ -70,7 +79,7 @@ def change(record: Sequence[Asked], saved: float, right: Any, begun: float | Non
         asked=len(mine),
         failed=sum(one.failure is not None for one in mine),
         silent_seconds=_longest([begun, *answered]),
-        resolution_seconds=_longest([one.at for one in mine]),
+        resolution_seconds=_longest(sorted(at for at in looks if begun <= at <= shown.ended)),
     )
 
 
@@ -78,16 +87,12 @@ def _longest(times: Sequence[float]) -> float:
     return max((later - earlier for earlier, later in itertools.pairwise(times)), default=0.0)
 
 
-def relapses(record: Sequence[Asked], right: Any, since: float) -> list[Asked]:
-    """The requests after ``since``, the time of a first right answer, that had another answer or none."""
-    return [one for one in record if one.at > since and one.answer != right]
-
-
 class Watch:
     """A record that grows; see :func:`watching`."""
 
     def __init__(self) -> None:
         self._ended: list[Asked] = []
+        self._looks: list[float] = []
         self._open: set[float] = set()
         self._changed = threading.Condition()
 
@@ -95,6 +100,11 @@ class Watch:
         """The requests that were made since a time and have ended, in the order in which they did."""
         with self._changed:
             return [one for one in self._ended if one.at >= since]
+
+    def looks(self) -> list[float]:
+        """When a request was made, or would have been if fewer had been waiting."""
+        with self._changed:
+            return list(self._looks)
 
     def shows(self, right: Any, since: float, limit_seconds: float) -> Asked | None:
         """The first right answer that comes after ``since``; None if there is none within the limit."""
@@ -113,11 +123,17 @@ class Watch:
         """Wait until every request that was made before a time has ended."""
         with self._changed:
             done: Callable[[], bool] = lambda: all(at > until for at in self._open)
-            self._changed.wait_for(done, PATIENCE_SECONDS * 2)
+            self._changed.wait_for(done, PATIENCE_SECONDS + 1)
 
-    def begin(self, at: float) -> None:
+    def look(self) -> float | None:
+        """Begin a request, whose time is returned; None if so many wait that no more is to be made."""
+        at = time.monotonic()
         with self._changed:
+            self._looks.append(at)
+            if len(self._open) >= MOST_OPEN:
+                return None
             self._open.add(at)
+        return at
 
     def end(self, one: Asked) -> None:
         with self._changed:
@@ -130,8 +146,7 @@ class Watch:
 def watching(url: str) -> Iterator[Watch]:
     """Ask an address for JSON, each time on a new connection, until the end.
 
-    A request is made every :data:`INTERVAL_SECONDS` even where earlier ones still wait: one that asks only
-    after its last answer would count a long silence as a single failure.
+    A request is made every :data:`INTERVAL_SECONDS`, also where earlier ones still wait, up to a number.
     """
     watch = Watch()
     stop = threading.Event()
@@ -143,16 +158,19 @@ def watching(url: str) -> Iterator[Watch]:
         yield watch
     finally:
         stop.set()
-        thread.join(PATIENCE_SECONDS * 3)
+        thread.join(PATIENCE_SECONDS)
 
 
 async def _ask(url: str, watch: Watch, stop: threading.Event) -> None:
+    with suppress(PermissionError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICENESS)
     tasks: set[asyncio.Task[None]] = set()
     due = time.monotonic()
     while not stop.is_set():
-        task = asyncio.create_task(_ask_once(url, watch))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+        if (at := watch.look()) is not None:
+            task = asyncio.create_task(_ask_once(url, watch, at))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
         # After a delay of this process's own it goes on from there: no burst makes up for it.
         due = max(due + INTERVAL_SECONDS, time.monotonic())
         await asyncio.sleep(due - time.monotonic())
@@ -161,9 +179,7 @@ async def _ask(url: str, watch: Watch, stop: threading.Event) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _ask_once(url: str, watch: Watch) -> None:
-    at = time.monotonic()
-    watch.begin(at)
+async def _ask_once(url: str, watch: Watch, at: float) -> None:
     answer, failure = None, None
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
