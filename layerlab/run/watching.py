@@ -1,9 +1,11 @@
 """An app that is watched: asked every few milliseconds, while something happens to it."""
 
 import asyncio
+import bisect
 import itertools
 import json
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,6 +23,7 @@ MOST_OPEN = 10
 PATIENCE_SECONDS = 5.0
 #: Of the thread that asks, where it may have it: to be on time on a machine that is busy.
 _NICENESS = -10
+_SWITCH_SECONDS = 0.0005
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Change:
     failed: int
     #: The longest time in which no request was answered.
     silent_seconds: float
-    #: The longest time in which nobody asked or was waiting to ask: so exactly `seconds` is known.
+    #: How far requests were apart when that answer was asked for, and when it came: so exactly
+    #: `seconds` is known.
     resolution_seconds: float
 
 
@@ -60,7 +64,8 @@ def change(
 ) -> Change:
     """What a record says of a save at ``saved``; requests count from ``begun``, which may be earlier.
 
-    ``looks`` are the times at which a request was made, or would have been if fewer had been waiting.
+    ``looks`` are the times at which a request was made, or would have been if fewer had been waiting, in
+    their order.
 
     Raises:
         ValueError: no answer is right, or there was a right one before the save, which proves nothing.
@@ -79,8 +84,14 @@ def change(
         asked=len(mine),
         failed=sum(one.failure is not None for one in mine),
         silent_seconds=_longest([begun, *answered]),
-        resolution_seconds=_longest(sorted(at for at in looks if begun <= at <= shown.ended)),
+        resolution_seconds=max(_pause(looks, shown.at), _pause(looks, shown.ended)),
     )
+
+
+def _pause(looks: Sequence[float], at: float) -> float:
+    """The time between two looks, in which ``at`` is; 0 if there is none on each side of it."""
+    after = bisect.bisect_left(looks, at)
+    return looks[after] - looks[after - 1] if 0 < after < len(looks) else 0.0
 
 
 def _longest(times: Sequence[float]) -> float:
@@ -150,6 +161,9 @@ def watching(url: str) -> Iterator[Watch]:
     """
     watch = Watch()
     stop = threading.Event()
+    switching = sys.getswitchinterval()
+    # Else other threads of this process, such as the one that builds, may hold it up for 5 ms at a time.
+    sys.setswitchinterval(_SWITCH_SECONDS)
     thread = threading.Thread(
         target=lambda: asyncio.run(_ask(url, watch, stop)), name="layerlab-watch", daemon=True
     )
@@ -159,6 +173,7 @@ def watching(url: str) -> Iterator[Watch]:
     finally:
         stop.set()
         thread.join(PATIENCE_SECONDS)
+        sys.setswitchinterval(switching)
 
 
 async def _ask(url: str, watch: Watch, stop: threading.Event) -> None:

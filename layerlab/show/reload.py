@@ -66,8 +66,8 @@ def answers_notes(shown: Shown) -> tuple[str, ...]:
         notes.append(
             "Seconds from the save (of a syntax error: from mending it) to the first right answer; then the "
             f"requests that failed meanwhile: no connection, or no answer in {PATIENCE_SECONDS:.0f} s. One was "
-            f"made every {INTERVAL_SECONDS * 1000:.0f} ms, later by at most {_late_ms(typical)} ms in half of the "
-            f"saves and {_late_ms(widest)} ms in all."
+            f"made every {INTERVAL_SECONDS * 1000:.0f} ms; when the answers came they were {typical * 1000:.0f} ms "
+            f"apart (median), and {widest * 1000:.0f} ms at most."
         )
     if any(not one.noticed for one in every):
         notes.append(
@@ -82,7 +82,3 @@ def answers_notes(shown: Shown) -> tuple[str, ...]:
     for way, why in shown.absent.items():
         notes.append(f"{LACKING} not available: {way.number} {way.name}: {why}")
     return tuple(notes)
-
-
-def _late_ms(seconds: float) -> str:
-    return f"{max(0.0, seconds - INTERVAL_SECONDS) * 1000:.0f}"
