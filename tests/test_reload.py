@@ -282,8 +282,8 @@ def test_the_tables_fit_and_say_what_is_missing() -> None:
         assert max(map(len, section.table.splitlines())) <= 80
     rows = {line.split("  ")[0]: line for line in answers.table.splitlines()}
     assert rows["3 compose watch"].split()[3:] == ["x"] * 5
-    assert "*0.50   0" in rows["6 1, no watchfiles"]
-    assert "7 mount, no events p" in rows
+    assert "*0.50   0" in rows["6 as 1, no watchfiles"]
+    assert "7 mount without events p" in rows
     assert rows["4 cache-ordered"].split()[2:] == ["0.90", "80", "0.70", "90", "x", "x", "x"]
     notes = "\n".join(answers.notes)
     assert "WATCHFILES_FORCE_POLLING=true" in notes

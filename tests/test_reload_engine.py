@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from layerlab.lab import Lab, Settings, opened
 from layerlab.labs import live_reload
 from layerlab.labs.live_reload import Packaged, Reloads
 from layerlab.run import reload
-from layerlab.run.marks import ONE
 from layerlab.run.reload import BIND, EVENTLESS, ORDERED, STAT, SYNC, WAYS, Way
 from layerlab.show.live import Screen
 
@@ -93,7 +93,7 @@ def test_every_way_ends_in_the_right_answer(
     with sqlite3.connect(record_folder(tmp_path) / "store.sqlite") as store:
         rows = store.execute("SELECT scenario, metric FROM sample WHERE valid").fetchall()
     assert {("bind mount: new file", "answer"), ("bind mount: new file", "failed")} <= set(rows)
-    assert ("1, no watchfiles: new file", "answer") not in rows
+    assert ("as 1, no watchfiles: new file", "answer") not in rows
 
 
 @pytest.mark.parametrize("way", [BIND, ORDERED], ids=lambda way: way.name)
@@ -158,13 +158,9 @@ def test_ctrl_c_leaves_nothing(endpoint: Endpoint, project: Path) -> None:
     store = project / ".layerlab" / "store.sqlite"
     # In the middle of the saves: samples come as soon as they are measured.
     while time.monotonic() < deadline and running.poll() is None:
-        if store.exists():
-            with sqlite3.connect(store) as db:
-                if db.execute("SELECT count(*) FROM sqlite_master WHERE name='sample'").fetchone()[
-                    0
-                ]:
-                    if db.execute("SELECT count(*) FROM sample").fetchone()[0]:
-                        break
+        with suppress(sqlite3.Error), sqlite3.connect(f"file:{store}?mode=ro", uri=True) as db:
+            if db.execute("SELECT count(*) FROM sample").fetchone()[0]:
+                break
         time.sleep(0.2)
     running.send_signal(signal.SIGINT)
     said, _ = running.communicate(timeout=60)
@@ -178,6 +174,12 @@ def test_a_variant_that_was_not_asked_for(lab_run: Callable[..., object]) -> Non
     assert "of which none was asked for" in done.stdout  # type: ignore[attr-defined]
 
 
-def test_an_engine_without_compose_has_the_other_ways(endpoint: Endpoint) -> None:
-    assert reload.lacking(BIND, endpoint) is None
-    assert ONE in BIND.saves
+def test_an_engine_that_makes_no_such_mount_lacks_that_way(
+    measured: Callable[..., Reloads], few: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few(EVENTLESS)
+    # As where the folder is not on the engine's machine, or the engine may not mount.
+    monkeypatch.setattr(reload, "_OVERLAY", "lowerdir=/nowhere:{empty}")
+    result = measured()
+    assert result.problems == {}
+    assert result.lacking[EVENTLESS].startswith("this engine mounts no overlay")

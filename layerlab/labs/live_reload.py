@@ -14,7 +14,7 @@ from layerlab.record.store import Sample
 from layerlab.run import diagnosis, marks, reload
 from layerlab.run.container import Container
 from layerlab.run.marks import ROUTE, Marked, Save
-from layerlab.run.reload import EVENTLESS, ORDERED, OVERRIDE, SINGLE, STAT, SYNC, WAYS, Way
+from layerlab.run.reload import EVENTLESS, ORDERED, OVERRIDE, SINGLE, STAT, SYNC, WAYS, NoMount, Way
 from layerlab.run.saving import NoEvents, Outcome, Saving
 from layerlab.run.together import together
 from layerlab.run.watching import watching
@@ -154,6 +154,8 @@ class _Measuring:
             yield
         except RunLost:
             raise
+        except NoMount as error:
+            self.result.lacking[way] = str(error)
         except LabError as error:
             problem = LabError(f"live reload, {way.name}: {error}")
             problem.__cause__ = error

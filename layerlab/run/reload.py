@@ -1,6 +1,7 @@
 """Ways in which a saved source file reaches the running app."""
 
 import json
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -22,6 +23,11 @@ FOLDER = "/app"
 COMMAND = ("uvicorn", "main:app", "--host", "0.0.0.0", "--port", str(container.PORT), "--reload")
 #: The first compose with `watch` outside of `alpha` (https://docs.docker.com/compose/how-tos/file-watch/).
 OLDEST_WATCH = (2, 22)
+_OVERLAY = "lowerdir={source}:{empty}"
+
+
+class NoMount(LabError):
+    """An engine makes no mount of a kind."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +51,8 @@ ORDERED = Way(4, "cache-ordered", builds=True)
 SINGLE = Way(5, "single-stage", (ONE,), builds=True)
 # uvicorn's supervisors/statreload.py looks at the times of the files that it knows, every 0.25 s: it
 # takes a new file into its list without a word, and never misses one that is gone.
-STAT = Way(6, "1, no watchfiles", (ONE, NEW, DELETED), blind=(NEW, DELETED))
-EVENTLESS = Way(7, "mount, no events", (ONE,), events=False)
+STAT = Way(6, "as 1, no watchfiles", (ONE, NEW, DELETED), blind=(NEW, DELETED))
+EVENTLESS = Way(7, "mount without events", (ONE,), events=False)
 WAYS = (BIND, OVERRIDE, SYNC, ORDERED, SINGLE, STAT, EVENTLESS)
 #: Ways in which the app's folder is a mount.
 MOUNTED = (BIND, OVERRIDE, STAT, EVENTLESS)
@@ -109,14 +115,20 @@ def eventless(
     open what else is seen of it). Folders shared with a virtual machine or over a network are like it.
 
     Raises:
-        LabError: the engine makes no such volume, or as :func:`mounted`.
+        NoMount: the engine can't have it.
+        LabError: as :func:`mounted`.
     """
     name = f"layerlab-live-reload-{run.id}-{secrets.token_hex(2)}"
     empty = source.with_name(f"{source.name}-empty")
     empty.mkdir(exist_ok=True)
     words = ["volume", "create", "--driver", "local", "--opt", "type=overlay"]
     # Two lower folders: an overlay without an upper one has to have them.
-    words += ["--opt", "device=overlay", "--opt", f"o=lowerdir={source}:{empty}"]
+    words += [
+        "--opt",
+        "device=overlay",
+        "--opt",
+        f"o={_OVERLAY.format(source=source, empty=empty)}",
+    ]
     words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
     endpoint.run(*words, name, doing="making a volume without file events")
     try:
@@ -124,6 +136,11 @@ def eventless(
             endpoint, run, image, name, polling=polling, limit_seconds=limit_seconds
         ) as app:
             yield app
+    except LabError as error:
+        # The engine mounts it when a container starts.
+        if match := re.search(r"mount local volume: (.*)", str(error)):
+            raise NoMount(f"this engine mounts no overlay of a folder: {match[1]}") from error
+        raise
     finally:
         # Should it fail, the run's own clean-up finds the volume by its label.
         with suppress(LabError):
