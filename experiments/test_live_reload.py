@@ -26,7 +26,7 @@ from layerlab.build.variant import Variant, load, variant_name
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import live_reload
-from layerlab.labs.live_reload import Packaged, Reloads
+from layerlab.labs.reloads import Packaged, Reloads
 from layerlab.run.marks import Save
 from layerlab.run.reload import EVENTLESS, ORDERED, SINGLE, WAYS, Way
 from layerlab.run.saving import Outcome

@@ -19,8 +19,8 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.folders import record_folder
 from layerlab.lab import Lab, Settings, opened
 from layerlab.labs import live_reload
-from layerlab.labs.live_reload import Packaged, Reloads
-from layerlab.run import reload
+from layerlab.labs.reloads import Packaged, Reloads
+from layerlab.run import delivery
 from layerlab.run.reload import BIND, EVENTLESS, ORDERED, STAT, SYNC, WAYS, Way
 from layerlab.show.live import Screen
 
@@ -105,9 +105,7 @@ def test_an_app_that_does_not_come_up_again_says_why(
     result = measured(COMES_UP_ONCE, limit=8)
     assert time.monotonic() - begun < 60
     told = str(result.problems[way])
-    assert told.startswith(
-        f"live reload, {way.name}: after `one file` was saved the app did not come up"
-    )
+    assert told.startswith(f"live reload, {way.name}: `one file` was saved, and the app ")
     assert "RuntimeError: the \\x1b[2Jreason" in told
     assert told.count("\n") <= 9
 
@@ -179,7 +177,7 @@ def test_an_engine_that_makes_no_such_mount_lacks_that_way(
 ) -> None:
     few(EVENTLESS)
     # As where the folder is not on the engine's machine, or the engine may not mount.
-    monkeypatch.setattr(reload, "_OVERLAY", "lowerdir=/nowhere:{empty}")
+    monkeypatch.setattr(delivery, "_OVERLAY", "lowerdir=/nowhere:{empty}")
     result = measured()
     assert result.problems == {}
     assert result.lacking[EVENTLESS].startswith("this engine mounts no overlay")

@@ -13,7 +13,7 @@ from layerlab.engine.leftovers import Run
 from layerlab.engine.transfer import bring
 from layerlab.lab import Settings, opened
 from layerlab.labs import live_reload
-from layerlab.labs.live_reload import Packaged
+from layerlab.labs.reloads import Packaged
 from layerlab.run.reload import BIND, EVENTLESS
 from layerlab.show.live import Screen
 

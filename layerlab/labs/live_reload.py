@@ -3,97 +3,23 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 
 from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
+from layerlab.labs.reloads import Packaged, Reloads
 from layerlab.record.store import Sample
-from layerlab.run import diagnosis, marks, reload
+from layerlab.run import delivery, diagnosis, marks, reload
 from layerlab.run.container import Container
+from layerlab.run.delivery import NoMount
 from layerlab.run.marks import ROUTE, Marked, Save
-from layerlab.run.reload import EVENTLESS, ORDERED, OVERRIDE, SINGLE, STAT, SYNC, WAYS, NoMount, Way
+from layerlab.run.reload import EVENTLESS, ORDERED, OVERRIDE, SINGLE, SYNC, WAYS, Way
 from layerlab.run.saving import NoEvents, Outcome, Saving
 from layerlab.run.together import together
 from layerlab.run.watching import watching
-from layerlab.show import reload as tables
-from layerlab.show.section import Section
 
 EXPERIMENT = "live-reload"
-
-
-@dataclass(frozen=True)
-class Packaged:
-    """The variants that the ways use; None for one that takes no part in this run."""
-
-    development: Variant | None
-    ordered: Variant | None
-    single: Variant | None
-
-    def of(self, way: Way) -> Variant | None:
-        """The variant whose image a way's container has."""
-        if way in (ORDERED, STAT):
-            return self.ordered
-        return self.single if way == SINGLE else self.development
-
-    def lacking(self, way: Way) -> str | None:
-        """That a way misses a variant, as a clause; None where it misses none."""
-        if self.of(way) is None or (way == OVERRIDE and self.ordered is None):
-            return "its variant is not among those of this run"
-        return None
-
-
-@dataclass
-class Reloads:
-    """What the lab measured."""
-
-    outcomes: dict[Way, dict[Save, Outcome]] = field(default_factory=dict)
-    #: Ways that this engine, its client or this run does not have, and why.
-    lacking: dict[Way, str] = field(default_factory=dict)
-    #: Ways that were not measured to their end.
-    problems: dict[Way, LabError] = field(default_factory=dict)
-    #: Ways in which a save was in the container and nobody told the app: measured with polling.
-    polled: set[Way] = field(default_factory=set)
-    #: Ways whose container is the same one at the end, and was never started again.
-    kept: set[Way] = field(default_factory=set)
-    #: What all took, and what it would have taken one after another.
-    wall_seconds: float = 0
-    waited_seconds: float = 0
-
-    def of(self, way: Way) -> dict[Save, Outcome]:
-        """A way's outcomes.
-
-        Raises:
-            LabError: it was not measured to its end.
-        """
-        if problem := self.problems.get(way):
-            raise problem
-        return self.outcomes[way]
-
-    def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
-        told = dict.fromkeys(self.problems, "it was not measured to its end, see above")
-        shown = tables.Shown(self.outcomes, {**self.lacking, **told}, self.polled)
-        waited = (
-            f"Waits add up to {self.waited_seconds:.0f} s and took {self.wall_seconds:.0f} s: containers "
-            "start together and end together; nothing that is timed runs beside anything."
-        )
-        yield Section(
-            "live reload: seconds from a save to the answer, failed requests",
-            tables.answers(shown, style),
-            (*tables.answers_notes(shown), waited),
-        )
-        yield Section(
-            "live reload: longest time without an answer, in seconds",
-            tables.silences(shown, style),
-            tables.SILENCES_NOTES,
-        )
-
-    def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """No pictures: the tables have it all."""
-        yield from ()
 
 
 def measure(lab: Lab, packaged: Packaged) -> Reloads:
@@ -200,15 +126,15 @@ class _Measuring:
         if way == OVERRIDE:
             base = self._tag(self._first(ORDERED))
             place = folder.parent
-            starting = reload.overridden(endpoint, run, place, base, image, polling=polling)
+            starting = delivery.overridden(endpoint, run, place, base, image, polling=polling)
         elif way == SYNC:
-            starting = reload.synced(endpoint, run, folder.parent, image, polling=polling)
+            starting = delivery.synced(endpoint, run, folder.parent, image, polling=polling)
         elif way == EVENTLESS:
-            starting = reload.eventless(
+            starting = delivery.eventless(
                 endpoint, run, image, folder, polling=polling, limit_seconds=limit
             )
         else:
-            starting = reload.mounted(
+            starting = delivery.mounted(
                 endpoint, run, image, str(folder), polling=polling, limit_seconds=limit
             )
         with starting as app:
@@ -239,7 +165,7 @@ class _Measuring:
         assert variant is not None
         limit = self._lab.settings.start_limit_seconds
         first = self._tag(self._first(way))
-        with reload.replaced(self._endpoint, self._lab.run, first, limit_seconds=limit) as old:
+        with delivery.replaced(self._endpoint, self._lab.run, first, limit_seconds=limit) as old:
 
             def deliver() -> Build:
                 # Not the first image's name: another way may still begin with that.

@@ -95,8 +95,7 @@ class Saving:
             if not self._shown(right, saved, None):
                 raise LabError(f"`{save.name}` and one more file were saved, and not noticed")
         time.sleep(SETTLE_SECONDS)
-        until = time.monotonic()
-        self.watch.finish(until)
+        self.watch.finish(time.monotonic())
         record = self.watch.record(begun)
         answers = [one.answer for one in record if one.failure is None]
         change = watching.change(record, self.watch.looks(), begun, saved, right)
@@ -121,9 +120,8 @@ class Saving:
         return self.watch.shows(right, saved, 0) is not None
 
     def _silent(self) -> bool:
-        recent = self.watch.record(time.monotonic() - _RECENT_SECONDS - watching.PATIENCE_SECONDS)
-        since = time.monotonic() - _RECENT_SECONDS
-        return not any(one.ended > since and one.failure is None for one in recent)
+        recent = self.watch.record(time.monotonic() - _RECENT_SECONDS)
+        return all(one.failure for one in recent)
 
     def _see_broken(self) -> None:
         """Wait until Python has read the broken file."""
@@ -135,9 +133,9 @@ class Saving:
 
     def _down(self, save: Save | None) -> LabError:
         name = self.container()
-        why = diagnosis.ended(self.endpoint, name) or diagnosis.silent(self.endpoint, name, PORT)
-        after = f"after `{save.name}` was saved " if save else ""
-        return LabError(
-            f"{after}the app did not come up in {self.limit_seconds:.0f} s: {why}"
-            f"{diagnosis.log_tail(self.endpoint, name)}"
-        )
+        why = diagnosis.ended(self.endpoint, name)
+        if why is None:
+            told = diagnosis.silent(self.endpoint, name, PORT)
+            why = f"the app did not come up in {self.limit_seconds:.0f} s: {told}"
+        after = f"`{save.name}` was saved, and " if save else ""
+        return LabError(f"{after}{why}{diagnosis.log_tail(self.endpoint, name)}")

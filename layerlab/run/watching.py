@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 #: From one request to the next, whether that one was answered or not: what can be told apart in time.
 INTERVAL_SECONDS = 0.005
-#: How many may wait for an answer. The first of them shows as well as a thousand when the app is back,
-#: and has the app to itself then.
-MOST_OPEN = 10
+#: How many may wait for an answer on a connection that stands: the first of them shows as well as a
+#: thousand when the app is back, and has the app to itself then.
+MOST_WAITING = 10
 #: A request that was not answered for so long has failed.
 PATIENCE_SECONDS = 5.0
 #: Of the thread that asks, where it may have it: to be on time on a machine that is busy.
@@ -84,7 +84,9 @@ def change(
         asked=len(mine),
         failed=sum(one.failure is not None for one in mine),
         silent_seconds=_longest([begun, *answered]),
-        resolution_seconds=max(_pause(looks, shown.at), _pause(looks, shown.ended)),
+        resolution_seconds=max(
+            _pause(sorted(one.at for one in record), shown.at), _pause(looks, shown.ended)
+        ),
     )
 
 
@@ -105,12 +107,13 @@ class Watch:
         self._ended: list[Asked] = []
         self._looks: list[float] = []
         self._open: set[float] = set()
+        self._connected: set[float] = set()
         self._changed = threading.Condition()
 
     def record(self, since: float = 0.0) -> list[Asked]:
-        """The requests that were made since a time and have ended, in the order in which they did."""
+        """The requests that have ended since a time, in the order in which they did."""
         with self._changed:
-            return [one for one in self._ended if one.at >= since]
+            return [one for one in self._ended if one.ended >= since]
 
     def looks(self) -> list[float]:
         """When a request was made, or would have been if fewer had been waiting."""
@@ -141,14 +144,20 @@ class Watch:
         at = time.monotonic()
         with self._changed:
             self._looks.append(at)
-            if len(self._open) >= MOST_OPEN:
+            if len(self._connected) >= MOST_WAITING:
                 return None
             self._open.add(at)
         return at
 
+    def connect(self, at: float) -> None:
+        """The connection of a request stands."""
+        with self._changed:
+            self._connected.add(at)
+
     def end(self, one: Asked) -> None:
         with self._changed:
             self._open.discard(one.at)
+            self._connected.discard(one.at)
             self._ended.append(one)
             self._changed.notify_all()
 
@@ -198,14 +207,14 @@ async def _ask_once(url: str, watch: Watch, at: float) -> None:
     answer, failure = None, None
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            answer = await _get(url)
+            answer = await _get(url, lambda: watch.connect(at))
     except (OSError, EOFError, ValueError) as error:
         failure = type(error).__name__
     watch.end(Asked(at, time.monotonic(), answer, failure))
 
 
-async def _get(url: str) -> Any:
-    """The JSON at an address, asked for on a connection of its own.
+async def _get(url: str, connected: Callable[[], None]) -> Any:
+    """The JSON at an address, asked for on a connection of its own; ``connected`` is told when that stands.
 
     A client of HTTP takes 2 ms of a processor for each, and this a third of it: the app wants it, too.
 
@@ -214,6 +223,7 @@ async def _get(url: str) -> Any:
     """
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    connected()
     try:
         # Version 1.0: the answer ends where the connection does (RFC 9112, 6.3).
         writer.write(f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())

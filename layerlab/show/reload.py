@@ -79,6 +79,7 @@ def answers_notes(shown: Shown) -> tuple[str, ...]:
             f"{POLLED} file events do not arrive on this mount: what was saved was in the container, and the "
             f"app was not told. {POLLING}=true makes watchfiles look by itself; measured with it."
         )
-    for way, why in shown.absent.items():
-        notes.append(f"{LACKING} not available: {way.number} {way.name}: {why}")
+    for why in dict.fromkeys(shown.absent.values()):
+        ways = ", ".join(str(way.number) for way, its in shown.absent.items() if its == why)
+        notes.append(f"{LACKING} not available: {ways}: {why}")
     return tuple(notes)
