@@ -16,7 +16,8 @@ import pytest
 from layerlab.build.variant import Variant, load
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
-from layerlab.folders import record_folder
+from layerlab.engine.process import comes_true
+from layerlab.folders import cache_folder, record_folder
 from layerlab.lab import Lab, Settings, opened
 from layerlab.labs import live_reload
 from layerlab.labs.reloads import Packaged, Reloads
@@ -39,8 +40,14 @@ if pathlib.Path(__file__).with_name("mark_one.py").read_text() != pathlib.Path(_
 def nothing_left(endpoint: Endpoint) -> Iterator[None]:
     yield
     assert leftovers.remaining(endpoint) == []
-    found = subprocess.run(["ps", "ax"], capture_output=True, text=True, check=True).stdout
-    assert "watch --no-up" not in found
+    assert comes_true(lambda: not watchers(), 5)
+
+
+def watchers() -> list[str]:
+    """The `docker compose watch` of this user's runs."""
+    words = ["ps", "-ww", "-A", "-o", "args"]
+    found = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line for line in found if "watch --no-up" in line and str(cache_folder()) in line]
 
 
 @pytest.fixture
@@ -146,7 +153,10 @@ def test_what_is_saved_and_does_not_arrive_is_told(
     assert "`one file` is not in the container" in str(measured().problems[ORDERED])
 
 
-def test_ctrl_c_leaves_nothing(endpoint: Endpoint, project: Path) -> None:
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=lambda end: end.name)
+def test_a_run_that_is_ended_leaves_nothing(
+    endpoint: Endpoint, project: Path, end: signal.Signals
+) -> None:
     environ = {**os.environ, **endpoint.environ(), "COLUMNS": "100"}
     words = [sys.executable, "-m", "layerlab", "run", "-k", "live_reload"]
     running = subprocess.Popen(
@@ -160,10 +170,16 @@ def test_ctrl_c_leaves_nothing(endpoint: Endpoint, project: Path) -> None:
             if db.execute("SELECT count(*) FROM sample").fetchone()[0]:
                 break
         time.sleep(0.2)
-    running.send_signal(signal.SIGINT)
+    assert watchers()
+    running.send_signal(end)
     said, _ = running.communicate(timeout=60)
-    assert running.returncode == 2, said
-    assert "KeyboardInterrupt" in said
+    if end == signal.SIGINT:
+        assert running.returncode == 2, said
+        assert "KeyboardInterrupt" in said
+        return
+    # What could not clean up is cleaned up after by the next run; it takes the watched folder away.
+    assert leftovers.remaining(endpoint) != []
+    leftovers.remove_dead(endpoint)
 
 
 def test_a_variant_that_was_not_asked_for(lab_run: Callable[..., object]) -> None:

@@ -135,7 +135,9 @@ class Saving:
         name = self.container()
         why = diagnosis.ended(self.endpoint, name)
         if why is None:
-            told = diagnosis.silent(self.endpoint, name, PORT)
-            why = f"the app did not come up in {self.limit_seconds:.0f} s: {told}"
+            why = f"the app did not come up in {self.limit_seconds:.0f} s"
+            # Where uvicorn restarts the app it keeps the port, which says nothing of the app.
+            if self.way.builds:
+                why += f": {diagnosis.silent(self.endpoint, name, PORT)}"
         after = f"`{save.name}` was saved, and " if save else ""
         return LabError(f"{after}{why}{diagnosis.log_tail(self.endpoint, name)}")
