@@ -134,8 +134,16 @@ class Lab:
         """The name of a variant's image, the one that was built last."""
         return f"layerlab/{slug(variant)}:{self.run.id}"
 
-    def build(self, variant: Variant, context: Context, what: str, *, cold: bool = False) -> Build:
-        """Build a variant from a context and measure it.
+    def build(
+        self,
+        variant: Variant,
+        context: Context,
+        what: str,
+        *,
+        cold: bool = False,
+        tag: str | None = None,
+    ) -> Build:
+        """Build a variant from a context and measure it; ``tag`` is for one that is not the app's own.
 
         Raises:
             LabError: the build failed.
@@ -144,7 +152,7 @@ class Lab:
             dockerfile=self._dockerfiles[variant.name],
             context=context.folder,
             parsed=variant.dockerfile,
-            tag=self.tag(variant),
+            tag=tag or self.tag(variant),
             labels=self.run.labels,
             no_cache=cold,
             build_contexts=bases.build_contexts(self.bases),
@@ -157,7 +165,8 @@ class Lab:
             raise RunLost(built.failure.sentence)
         if built.failure:
             raise LabError(built.failure.sentence)
-        self._built.add(variant.name)
+        if tag is None:
+            self._built.add(variant.name)
         return built
 
     def image(self, variant: Variant) -> str:

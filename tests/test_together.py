@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from layerlab.errors import LabError, RunLost
-from layerlab.run.together import together
+from layerlab.run.together import each
 
 
 def test_each_item_with_its_result_or_its_problem() -> None:
@@ -14,7 +14,7 @@ def test_each_item_with_its_result_or_its_problem() -> None:
             raise LabError("two")
         return item * 10
 
-    found = dict(together([1, 2, 3], do, at_once=2, interrupt=lambda: None))
+    found = dict(each([1, 2, 3], do, at_once=2, interrupt=lambda: None))
     assert (found[1], found[3]) == (10, 30)
     assert str(found[2]) == "two"
 
@@ -33,7 +33,7 @@ def test_an_interruption_ends_what_is_under_way_and_begins_no_more(
             ended.wait(10)
 
     def caller() -> None:
-        for _ in together([1, 2, 3, 4], do, at_once=2, interrupt=ended.set):
+        for _ in each([1, 2, 3, 4], do, at_once=2, interrupt=ended.set):
             raise KeyboardInterrupt
 
     with pytest.raises(cause):

@@ -18,7 +18,7 @@ from layerlab.record.samples import health_samples
 from layerlab.run.agreement import TOLERANCE_SECONDS
 from layerlab.run.events import Listener, listening
 from layerlab.run.health import HEALTHY, START_INTERVALS_SINCE, UNHEALTHY, configured
-from layerlab.run.together import together
+from layerlab.run.together import each
 from layerlab.show import health as shown
 from layerlab.show.lanes import lanes_svg
 from layerlab.show.section import Section
@@ -186,9 +186,7 @@ def measure(
                 return observer.variant(task.variant, task.case, image)
             return observer.case(task.case, image)
 
-        every = together(
-            tasks, observe, at_once=AT_ONCE, interrupt=lambda: _interrupt(lab, listener)
-        )
+        every = each(tasks, observe, at_once=AT_ONCE, interrupt=lambda: _interrupt(lab, listener))
         for task, one in every:
             lab.screen.done()
             if isinstance(one, LabError):

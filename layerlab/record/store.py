@@ -52,7 +52,7 @@ class Sample:
     position: int
     metric: str
     value: float
-    #: "s", "bytes", "steps" or "layers".
+    #: "s", "bytes", "steps", "layers" or "requests".
     unit: str
     #: Why the value must not be used; None when it may.
     invalid: str | None = None

@@ -1,13 +1,18 @@
 """One compose project: its files in a folder, up, run, and always down."""
 
 import json
+import os
 import secrets
+import signal
+import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from layerlab.engine.command import last_lines
 from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
@@ -15,6 +20,9 @@ from layerlab.errors import LabError
 from layerlab.run.container import MEMORY, PIDS, Container, answering, publishing
 
 LIMIT_SECONDS = 120
+WATCH_SECONDS = 20
+#: What `docker compose watch` says when it has begun, in whatever case (compose, pkg/compose/watch.go).
+_WATCHES = "watch enabled"
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,54 @@ class Project:
         self.compose(*words, service, doing="docker compose run")
         with answering(self.endpoint, name) as container:
             yield container
+
+    @contextmanager
+    def watch(self, service: str) -> Iterator[None]:
+        """`docker compose watch` of a service that is up, once it says that it watches.
+
+        Raises:
+            LabError: it does not begin to, with what it said.
+        """
+        own = ["compose", "--project-name", self.name, "--project-directory", str(self.folder)]
+        watching = subprocess.Popen(
+            self.endpoint.command(*own, *self.options, "watch", "--no-up", service),
+            env=dict(self.environ),
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            # A pipe, on which it dies with its next word should this process be killed.
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+        said: list[str] = []
+        began, ended = threading.Event(), threading.Event()
+
+        def listen() -> None:
+            assert watching.stdout is not None
+            for line in watching.stdout:
+                said.append(line)
+                if _WATCHES in line.lower():
+                    began.set()
+            ended.set()
+            began.set()
+
+        threading.Thread(target=listen, name="layerlab-compose-watch", daemon=True).start()
+        try:
+            if not began.wait(WATCH_SECONDS) or ended.is_set():
+                told = last_lines("".join(said))
+                raise LabError(f"docker compose watch: it did not begin to watch{told}")
+            yield
+        finally:
+            # The whole group: `docker` runs compose as a child of its own.
+            for end in (signal.SIGTERM, signal.SIGKILL):
+                with suppress(ProcessLookupError):
+                    os.killpg(watching.pid, end)
+                with suppress(subprocess.TimeoutExpired):
+                    watching.wait(5)
+                    break
+            ended.wait(5)
 
 
 @contextmanager

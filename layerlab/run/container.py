@@ -1,6 +1,7 @@
 """One container of an image that serves the app: started, waited for, asked, removed."""
 
 import secrets
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -20,6 +21,7 @@ PORT = 8000
 MEMORY = "256m"
 PIDS = 100
 START_SECONDS = 60
+_PORTS = range(10_000, 20_000)
 _ASK_SECONDS = 10
 _BETWEEN_SECONDS = 0.01
 #: What a flood of lines may take of the engine's disk; `docker logs` shows the last of them.
@@ -75,13 +77,26 @@ class Container:
             raise LabError(f"{self.name}: the app does not answer {path} well: {error}") from error
 
 
-def publishing(endpoint: Endpoint) -> str:
-    """The `--publish` that gives the app a free port: on the engine's loopback, if that is near.
+def publishing(endpoint: Endpoint, port: int | None = None) -> str:
+    """The `--publish` that gives the app a port, else a free one: on the engine's loopback, if near.
 
     On an engine of another machine a port on its loopback could not be reached from here.
     """
     near = endpoint.address in ("127.0.0.1", "localhost", "::1")
-    return f"{'127.0.0.1' if near else '0.0.0.0'}::{PORT}"
+    return f"{'127.0.0.1' if near else '0.0.0.0'}:{port or ''}:{PORT}"
+
+
+def spare_port() -> int:
+    """A port that nothing listens on here, and that no outgoing connection takes.
+
+    A free one of Docker's choice is among those of outgoing connections (32768 and up, Linux,
+    net.ipv4.ip_local_port_range), and lost to one of them while many are made.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 @contextmanager
@@ -94,19 +109,20 @@ def started(
     environment: Environment = NOTHING,
     options: Sequence[str] = (),
     command: Sequence[str] = (),
+    port: int | None = None,
 ) -> Iterator[str]:
     """The name of a container of ``image`` that `docker run` has started; it is gone at the end.
 
-    It has our labels, a free port and limits of memory, processes and log, and need not answer, nor
-    live. ``purpose`` becomes a part of its name, ``options`` are more ones of `docker run`, and
-    ``command`` stands in for the image's CMD.
+    It has our labels, ``port`` or a free one, and limits of memory, processes and log, and need not
+    answer, nor live. ``purpose`` becomes a part of its name, ``options`` are more ones of `docker run`,
+    and ``command`` stands in for the image's CMD.
 
     Raises:
         LabError: it does not start, in a sentence that begins with the image's name.
     """
     name = f"layerlab-{purpose}-{run.id}-{secrets.token_hex(2)}"
     words = ["run", "--detach", "--pull", "never", "--name", name]
-    words += ["--publish", publishing(endpoint), *_LOG]
+    words += ["--publish", publishing(endpoint, port), *_LOG]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PIDS)]
     words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
     words += [*environment.words(), *options, image, *command]

@@ -1,8 +1,10 @@
-"""Several things at once: their waits overlap, and no thread outlives an interruption."""
+"""Things done at the same time: their waits overlap, and no thread outlives an interruption."""
 
+import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from typing import TypeVar
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import AbstractContextManager, contextmanager
+from typing import Generic, TypeVar
 
 from layerlab.errors import LabError, RunLost
 
@@ -10,7 +12,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def together(
+def each(
     items: Sequence[T],
     do: Callable[[T], R],
     *,
@@ -40,3 +42,57 @@ def together(
             pool.shutdown(wait=False, cancel_futures=True)
             interrupt()
             raise
+
+
+class Started(Generic[T]):
+    """What :func:`together` has started."""
+
+    def __init__(self) -> None:
+        #: In the order of the managers: what each gave, or why it gave nothing.
+        self.values: list[T | LabError] = []
+        #: What was saved against one after another; of the ends, too, when all is over.
+        self.saved_seconds = 0.0
+
+
+@contextmanager
+def together(managers: Sequence[AbstractContextManager[T]]) -> Iterator[Started[T]]:
+    """Enter context managers at the same time; one that raises a LabError stops no other.
+
+    All that were entered are left at the end, at the same time, and not told of an exception.
+    """
+    started: Started[T] = Started()
+    took: list[float] = []
+
+    def enter(one: AbstractContextManager[T]) -> T:
+        begun = time.monotonic()
+        try:
+            return one.__enter__()
+        finally:
+            took.append(time.monotonic() - begun)
+
+    def leave(one: AbstractContextManager[T]) -> None:
+        begun = time.monotonic()
+        one.__exit__(None, None, None)
+        took.append(time.monotonic() - begun)
+
+    with ThreadPoolExecutor(max(1, len(managers))) as pool:
+        begun = time.monotonic()
+        entering = [pool.submit(enter, one) for one in managers]
+        try:
+            started.values = list(map(_value, entering))
+            started.saved_seconds -= time.monotonic() - begun
+            yield started
+        finally:
+            # After Ctrl-C some are still on their way.
+            wait(entering)
+            begun = time.monotonic()
+            pairs = zip(managers, entering, strict=True)
+            wait([pool.submit(leave, one) for one, future in pairs if not future.exception()])
+            started.saved_seconds += sum(took) - (time.monotonic() - begun)
+
+
+def _value(future: Future[T]) -> T | LabError:
+    try:
+        return future.result()
+    except LabError as error:
+        return error
