@@ -80,7 +80,7 @@ CASES: tuple[Case, ...] = (
         _check(1, 3, timeout=2, test=PYTHON),
     ),
     *_cases(
-        "ready inside the start period",
+        "ready in the start period",
         _HEALTHY,
         _check(1, 1, period=4),
         _check(0.5, 1, period=5),
@@ -164,7 +164,7 @@ CASES: tuple[Case, ...] = (
     *_cases("ready at once", _HEALTHY, _check(1, 2), by=COMPOSE),
     *_cases("breaks and recovers", _MENDED, _check(1, 2), by=COMPOSE),
     *_cases(
-        "ready inside the start period",
+        "ready in the start period",
         _HEALTHY,
         _check(2, 1, period=6, start=1),
         by=COMPOSE,
@@ -186,4 +186,4 @@ def fault(engine: str) -> Case:
     has_start_interval = version_tuple(engine) >= START_INTERVALS_SINCE
     # 0 would be the image's own, which may be long.
     check = _check(1, 2, timeout=2, period=0.001, start=float(has_start_interval), test=())
-    return Case("fault", check, (Until(HEALTHY), Does(FAULT), Probes(4)))
+    return Case("fault", check, (First(FIRST_SECONDS), Does(FAULT), Probes(3)))

@@ -12,14 +12,14 @@ from layerlab.run.agreement import Comparison
 from layerlab.run.health import HEALTHY, PAUSE, STARTING, UNHEALTHY, UNPAUSE
 from layerlab.show.plots import label
 
-_WIDTH = 600
+_WIDTH = 640
 _MARGIN = 10
 _FONT = 9
 _COLUMN = 0.602 * _FONT
 _ROW = 19
 _HEAD = 60
 _AXIS = 28
-_NAME_COLUMNS = 44
+_NAME_COLUMNS = 56
 _INK = "#222222"
 #: Okabe and Ito's colours; they differ in lightness, too, and unhealthy is hatched.
 _COLOURS = {STARTING: "#CCCCCC", HEALTHY: "#56B4E9", UNHEALTHY: "#D55E00"}
