@@ -61,3 +61,20 @@ def image_samples(variant: Variant, position: int, anatomy: Anatomy) -> list[Sam
         for metric, value, unit in values
         if value is not None
     ]
+
+
+def life_sample(
+    variant: Variant, scenario: str, position: int, metric: str, value: float, unit: str
+) -> Sample:
+    """A value of a container from its start to its stop, as the store keeps it."""
+    return Sample(
+        experiment="shutdown",
+        variant=variant.name,
+        digest=variant.digest,
+        scenario=scenario,
+        round=1,
+        position=position,
+        metric=metric,
+        value=value,
+        unit=unit,
+    )

@@ -227,11 +227,12 @@ def flood(endpoint: Endpoint, name: str) -> str | None:
     return None
 
 
-def log_tail(endpoint: Endpoint, name: str, lines: int = LOG_LINES) -> str:
-    """The last lines of a container's log, to be put after a sentence."""
+def log_tail(endpoint: Endpoint, name: str, lines: int = LOG_LINES, since: str = "") -> str:
+    """The last lines of a container's log, to be put after a sentence; ``since`` a time of the engine's."""
+    words = ["logs", "--tail", str(lines), *(["--since", since] if since else []), name]
     try:
         said = subprocess.run(
-            endpoint.command("logs", "--tail", str(lines), name),
+            endpoint.command(*words),
             env=endpoint.environ(),
             check=False,
             stdin=subprocess.DEVNULL,
