@@ -28,7 +28,7 @@ WITH_INIT = (EXEC_FORM, SHELL_FORM)
 #: Its probes would take processor and memory; they are another lab's.
 _OPTIONS = ("--no-healthcheck",)
 #: A stop that has not ended after so long waits for the end of its grace, and needs no processor.
-_SOON_SECONDS = 1.5
+_SOON_SECONDS = 1.0
 #: So long before the end of a grace nothing that is timed begins.
 _NEAR_SECONDS = 1.5
 #: Containers that are started at once where nothing is timed.

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -29,8 +30,9 @@ _HOOK, _STARTED = "shutdown complete", "Application startup complete"
 _LINES = 1000
 #: A request that is in flight when the stop comes, and how long it has been then.
 FLIGHT_SECONDS, _UNDER_WAY_SECONDS = 1.2, 0.4
-#: After this time an app that was told to stop takes no new request.
-TOLD_SECONDS = 0.6
+#: So long before its grace ends a container that still runs is sent a request; sooner, an app that is only
+#: slow to hear of the stop would take it and be killed for it.
+LATE_SECONDS = 2
 #: The longest that the app's /slow has; it outlasts the grace.
 _LONGEST_SECONDS = 30
 #: A proxy in front of the app takes any connection, and drops it at once when the app takes none.
@@ -97,7 +99,8 @@ def _first_of_list(endpoint: Endpoint, name: str) -> str:
 def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
     """Stop a container as `docker stop` does, with a request in flight or without.
 
-    One that has not ended soon is sent a further request: an app that was told to stop refuses it.
+    One that still runs shortly before the end of its grace is sent a further request: an app that was told
+    to stop refuses it.
 
     Raises:
         LabError: the container had ended by itself before, or the engine fails.
@@ -108,14 +111,9 @@ def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
     grace = before["Config"].get("StopTimeout")
     grace_seconds = GRACE_SECONDS if grace is None else int(grace)
     with ThreadPoolExecutor(2) as pool:
-        flight: Future[str] | None = None
-        if in_flight:
-            flight = pool.submit(_ask, app.url, FLIGHT_SECONDS)
-            time.sleep(_UNDER_WAY_SECONDS)
-            if flight.done():
-                flight = None  # It has no such slow path: nothing is in flight.
+        flight = _take_off(pool, app.url) if in_flight else None
         stopping = pool.submit(_docker_stop, endpoint, app.name, grace_seconds)
-        wait([stopping], timeout=TOLD_SECONDS)
+        wait([stopping], timeout=max(grace_seconds - LATE_SECONDS, grace_seconds / 2))
         requests = [] if stopping.done() else [_ask(app.url, _LONGEST_SECONDS)]
         seconds = stopping.result()
         requests += [flight.result()] if flight else []
@@ -137,11 +135,27 @@ def _docker_stop(endpoint: Endpoint, name: str, grace_seconds: float) -> float:
     return time.monotonic() - begun
 
 
-def _ask(url: str, seconds: float) -> str:
-    """What becomes of a request that the app takes ``seconds`` to answer."""
+def _take_off(pool: ThreadPoolExecutor, url: str) -> Future[str] | None:
+    """A request that is in flight now; None where the app answers /slow at once, as one without it does."""
+    connected = threading.Event()
+    flight = pool.submit(_ask, url, FLIGHT_SECONDS, connected)
+    connected.wait(_SLACK_SECONDS)
+    time.sleep(_UNDER_WAY_SECONDS)
+    return None if flight.done() else flight
+
+
+def _ask(url: str, seconds: float, connected: threading.Event | None = None) -> str:
+    """What becomes of a request that the app takes ``seconds`` to answer.
+
+    With ``connected`` it goes over a connection on which the app has answered before, and tells so.
+    """
     begun = time.monotonic()
     try:
         with container.client(seconds + _SLACK_SECONDS) as http:
+            if connected:
+                http.get(f"{url}/")
+                begun = time.monotonic()
+                connected.set()
             http.get(f"{url}/slow", params={"seconds": seconds})
         return ANSWERED
     except (httpx.ConnectError, httpx.ConnectTimeout):

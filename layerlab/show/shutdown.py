@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from layerlab.build.failure import shorten
-from layerlab.run.shutdown import FLIGHT_SECONDS, GRACE_SECONDS, TOLD_SECONDS, Stop
+from layerlab.run.shutdown import FLIGHT_SECONDS, GRACE_SECONDS, LATE_SECONDS, Stop
 from layerlab.show.tables import in_cell, plain, table
 
 _ROOM = 56
@@ -18,9 +18,8 @@ START_NOTES = (
 STOP_NOTES = (
     "Clean: the app's shutdown hook ran. Abrupt: it ended without. Killed: it did not end within "
     + f"{GRACE_SECONDS} s.",
-    "Requests: one in flight when the stop comes "
-    + f"({FLIGHT_SECONDS:g} s long), and one sent {TOLD_SECONDS:g} s after it; lost if the app took it and did "
-    + "not answer. An app that was told to stop takes no more.",
+    f"Requests: one in flight when the stop comes, {FLIGHT_SECONDS:g} s long; what still runs {LATE_SECONDS} s "
+    + "before it is killed is sent another. Lost: the app took it and did not answer.",
 )
 
 
