@@ -103,7 +103,7 @@ def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
     to stop refuses it.
 
     Raises:
-        LabError: the container had ended by itself before, or the engine fails.
+        LabError: the container had ended by itself, was killed for its memory, or the engine fails.
     """
     before = diagnosis.inspect(endpoint, app.name)
     if told := diagnosis.ended(endpoint, app.name, answered=True):
@@ -118,6 +118,8 @@ def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
         seconds = stopping.result()
         requests += [flight.result()] if flight else []
     state = diagnosis.inspect(endpoint, app.name)["State"]
+    if state["OOMKilled"] and (told := diagnosis.ended(endpoint, app.name, answered=True)):
+        raise LabError(told)
     code = int(state["ExitCode"])
     return Stop(
         seconds=seconds,
