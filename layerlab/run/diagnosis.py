@@ -134,9 +134,9 @@ def silence(
         return f"see to it that it listens on 0.0.0.0:{port}"
     if [one for one in heard if one.port == port and not one.local]:
         return f"it listens on port {port}, and does not answer a request"
-    if [one for one in heard if one.port == port]:
+    if near := [one for one in heard if one.port == port]:
         return (
-            f"it listens on 127.0.0.1:{port} only, where nobody outside the container reaches it: "
+            f"it listens on {near[0].address}:{port} only, where nobody outside the container reaches it: "
             "let it listen on 0.0.0.0 (uvicorn: --host 0.0.0.0)"
         )
     if heard:
