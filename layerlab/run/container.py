@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ START_SECONDS = 60
 _ASK_SECONDS = 10
 #: With what an attempt itself takes, a first answer is seen within 10 ms.
 _BETWEEN_SECONDS = 0.005
+#: How often it is looked whether a container that does not answer has ended.
+_LOOK_SECONDS = 0.3
 #: How often a container is started until its port is free; see :func:`_with_free_port`.
 _TRIES = 10
 _TAKEN = ("address already in use", "port is already allocated")
@@ -265,7 +268,7 @@ def remove(endpoint: Endpoint, name: str) -> None:
 
 def _url(endpoint: Endpoint, name: str, called: str) -> str:
     found = diagnosis.inspect(endpoint, name)
-    ports = found["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+    ports = (found["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp")
     if not ports:
         # A container that has ended publishes nothing.
         told = diagnosis.ended(endpoint, name) or f"its port {PORT} is not published"
@@ -280,8 +283,10 @@ def url(address: str, port: int) -> str:
 
 def _wait(endpoint: Endpoint, container: Container, called: str, limit_seconds: float) -> None:
     deadline = time.monotonic() + limit_seconds
-    looked = 0.0
-    with client(_ASK_SECONDS) as http:
+    # Asking the engine takes longer than asking the app, which would miss its first answer meanwhile.
+    with client(_ASK_SECONDS) as http, ThreadPoolExecutor(1) as aside:
+        looking: Future[str | None] | None = None
+        look_next = 0.0
         while True:
             try:
                 # Any answer will do, and its first bytes: whether it is a good one is for who asks to judge.
@@ -290,14 +295,16 @@ def _wait(endpoint: Endpoint, container: Container, called: str, limit_seconds: 
                     return
             except httpx.HTTPError as error:
                 now = time.monotonic()
-                # Asking the engine takes longer than asking the app: not every time.
-                if now - looked > 0.5 or now > deadline:
-                    looked = now
-                    if told := diagnosis.ended(endpoint, container.name):
+                if looking and (looking.done() or now > deadline):
+                    if told := looking.result():
                         raise LabError(f"{called}: {told}") from error
+                    looking = None
                 if now > deadline:
                     told = diagnosis.silent(endpoint, container.name, PORT)
                     raise LabError(
                         f"{called}: the app did not answer in {limit_seconds:g} s: {told}"
                     ) from error
+                if looking is None and now > look_next:
+                    looking = aside.submit(diagnosis.ended, endpoint, container.name)
+                    look_next = now + _LOOK_SECONDS
             time.sleep(_BETWEEN_SECONDS)

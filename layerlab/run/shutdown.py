@@ -19,8 +19,8 @@ from layerlab.run import container, diagnosis
 from layerlab.run.container import Container
 from layerlab.show.tables import plain
 
-#: Seconds from SIGTERM to SIGKILL unless a container says otherwise (moby, daemon/container,
-#: defaultStopTimeout; docs.docker.com/reference/cli/docker/container/stop).
+#: Seconds from SIGTERM to SIGKILL unless `docker run` says otherwise; an image can't
+#: (docs.docker.com/reference/cli/docker/container/stop).
 GRACE_SECONDS = 10
 CLEAN, ABRUPT, KILLED = "clean", "abrupt", "killed"
 ANSWERED, LOST, REFUSED = "answered", "lost", "refused"
@@ -108,12 +108,10 @@ def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
     before = diagnosis.inspect(endpoint, app.name)
     if told := diagnosis.ended(endpoint, app.name, answered=True):
         raise LabError(told)
-    grace = before["Config"].get("StopTimeout")
-    grace_seconds = GRACE_SECONDS if grace is None else int(grace)
     with ThreadPoolExecutor(2) as pool:
         flight = _take_off(pool, app.url) if in_flight else None
-        stopping = pool.submit(_docker_stop, endpoint, app.name, grace_seconds)
-        wait([stopping], timeout=max(grace_seconds - LATE_SECONDS, grace_seconds / 2))
+        stopping = pool.submit(_docker_stop, endpoint, app.name)
+        wait([stopping], timeout=GRACE_SECONDS - LATE_SECONDS)
         requests = [] if stopping.done() else [_ask(app.url, _LONGEST_SECONDS)]
         seconds = stopping.result()
         requests += [flight.result()] if flight else []
@@ -124,16 +122,15 @@ def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
     return Stop(
         seconds=seconds,
         exit_code=code,
-        killed=code == 137 and grace_seconds <= seconds,
+        killed=code == 137 and seconds >= GRACE_SECONDS,
         hook=_hook(endpoint, app.name, since=str(before["State"]["StartedAt"])),
         requests=tuple(requests),
     )
 
 
-def _docker_stop(endpoint: Endpoint, name: str, grace_seconds: float) -> float:
+def _docker_stop(endpoint: Endpoint, name: str) -> float:
     begun = time.monotonic()
-    limit = grace_seconds + _SLACK_SECONDS
-    endpoint.run("stop", name, doing="docker stop", timeout=limit)
+    endpoint.run("stop", name, doing="docker stop", timeout=GRACE_SECONDS + _SLACK_SECONDS)
     return time.monotonic() - begun
 
 
