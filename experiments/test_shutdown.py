@@ -23,10 +23,11 @@ from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import shutdown
-from layerlab.labs.shutdown import EXEC_FORM, SCENARIOS, SHELL_FORM, Case, Lives
+from layerlab.labs.lives import EXPERIMENT, SCENARIOS, Case, Lives, explain
+from layerlab.labs.shutdown import EXEC_FORM, SHELL_FORM
 from layerlab.run.shutdown import ABRUPT, ANSWERED, CLEAN, LOST
 
-pytestmark = [pytest.mark.engine, pytest.mark.experiment(shutdown.EXPERIMENT)]
+pytestmark = [pytest.mark.engine, pytest.mark.experiment(EXPERIMENT)]
 #: With an init, a shell dies of the signal, and the app with it.
 INIT = {EXEC_FORM: (CLEAN, ANSWERED), SHELL_FORM: (ABRUPT, LOST)}
 
@@ -40,9 +41,9 @@ def lives(lab: Lab, selected_variants: list[Variant]) -> Lives:
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_stop(lives: Lives, variant: Variant, scenario: str) -> None:
     """The app gets the signal, and loses nothing."""
-    expected = variant.expects(shutdown.EXPERIMENT, scenario)
+    expected = variant.expects(EXPERIMENT, scenario)
     case = Case(variant)
-    if told := shutdown.explain(case, lives.of(case.name), scenario, expected):
+    if told := explain(case, lives.of(case.name), scenario, expected):
         raise Unmet(told)
 
 
@@ -56,5 +57,5 @@ def test_init(lives: Lives, name: str) -> None:
         pytest.skip(f"{name} is not among the variants of this run")
     life = lives.of(case.name)
     for scenario, expected in zip(SCENARIOS, INIT[name], strict=True):
-        if told := shutdown.explain(case, life, scenario, expected):
+        if told := explain(case, life, scenario, expected):
             raise Unmet(told)

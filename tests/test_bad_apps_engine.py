@@ -16,7 +16,7 @@ from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.lab import Settings, opened
 from layerlab.labs import shutdown
-from layerlab.labs.shutdown import Lives
+from layerlab.labs.lives import Lives, explain
 from layerlab.run import container, diagnosis, usage
 from layerlab.show.live import Screen
 
@@ -122,11 +122,11 @@ def test_the_others_are_measured(lives: Lives) -> None:
     assert (deaf.first, deaf.stop.kind, deaf.stop.exit_code) == ("python3.11", "killed", 137)
     assert 10 <= deaf.stop.seconds < 20
     case = lives.cases["deaf"]
-    told = shutdown.explain(case, deaf, "stop", "clean")
+    told = explain(case, deaf, "stop", "clean")
     assert told is not None
     assert told.startswith("deaf.Dockerfile:2: docker stop killed it after 1")
     assert "expected: clean, got: killed. PID 1 was python3.11.\nPID 1 is not ended by" in told
-    assert shutdown.explain(case, deaf, "stop", "killed") is None
+    assert explain(case, deaf, "stop", "killed") is None
     assert lives.of("chatty").first == "python3.11"
     assert [one for one in lives.findings if "chatty.Dockerfile:2: it floods its log" in one]
 

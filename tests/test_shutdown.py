@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from layerlab.build.variant import Variant, load
-from layerlab.labs import shutdown as lab
-from layerlab.labs.shutdown import Case, Life, Lives
+from layerlab.labs.lives import Case, Life, Lives, explain
+from layerlab.labs.shutdown import cases_of
 from layerlab.run.shutdown import ANSWERED, LOST, REFUSED, Stop, culprit, remedy
 from layerlab.summary import section_lines
 
@@ -107,18 +107,18 @@ def test_remedy(tmp_path: Path, text: str, first: str, line: int, said: str) -> 
 
 def test_what_a_student_is_told(tmp_path: Path) -> None:
     case = Case(written(tmp_path, "FROM a\nRUN b\nCMD uvicorn main:app\n"))
-    assert lab.explain(case, LIFE, "stop", "clean") is None
-    assert lab.explain(case, KILLED, "stop", "any") is None
-    assert lab.explain(case, replace(KILLED, request=None), "request", "answered") is None
-    assert lab.explain(case, KILLED, "stop", "clean") == (
+    assert explain(case, LIFE, "stop", "clean") is None
+    assert explain(case, KILLED, "stop", "any") is None
+    assert explain(case, replace(KILLED, request=None), "request", "answered") is None
+    assert explain(case, KILLED, "stop", "clean") == (
         "student.Dockerfile:3: docker stop killed it after 10.2 s (exit code 137); expected: clean, got: "
         "killed. PID 1 was dash.\nCMD in shell form is run by /bin/sh -c, and a shell passes no signal on: "
         'write CMD ["uvicorn", "main:app"].\n    INFO:     bye'
     )
-    lost = str(lab.explain(case, KILLED, "request", "answered"))
+    lost = str(explain(case, KILLED, "request", "answered"))
     assert "of the requests that the app had taken one was lost; expected: answered" in lost
     # Better than its header says: there is nothing to mend.
-    assert lab.explain(case, LIFE, "stop", "killed") == (
+    assert explain(case, LIFE, "stop", "killed") == (
         "student.Dockerfile:3: docker stop ended it, with its shutdown hook, after 0.3 s (exit code 0); "
         "expected: killed, got: clean. PID 1 was python3.11."
     )
@@ -127,7 +127,7 @@ def test_what_a_student_is_told(tmp_path: Path) -> None:
 def test_those_that_wait_go_first() -> None:
     names = ("cache-ordered", "entrypoint-exec", "entrypoint-script", "shell-form")
     variants = [load(PROJECT / "dockerfiles" / f"{name}.Dockerfile") for name in names]
-    assert [case.name for case in lab.cases_of(variants)] == [
+    assert [case.name for case in cases_of(variants)] == [
         "entrypoint-script",
         "shell-form",
         "cache-ordered",

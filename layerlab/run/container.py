@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,17 +14,12 @@ from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import diagnosis, envfile
+from layerlab.run import diagnosis, envfile, waiting
 
 PORT = 8000
 MEMORY = "256m"
 PIDS = 100
 START_SECONDS = 60
-_ASK_SECONDS = 10
-#: With what an attempt itself takes, a first answer is seen within 10 ms.
-_BETWEEN_SECONDS = 0.005
-#: How often it is looked whether a container that does not answer has ended.
-_LOOK_SECONDS = 0.3
 #: How often a container is started until its port is free; see :func:`_with_free_port`.
 _TRIES = 10
 _TAKEN = ("address already in use", "port is already allocated")
@@ -75,7 +69,7 @@ class Container:
             LabError: it does not answer, or not well.
         """
         try:
-            with client(_ASK_SECONDS) as http:
+            with waiting.client(waiting.ASK_SECONDS) as http:
                 answer = http.get(self.url + path)
             answer.raise_for_status()
             return answer.json()
@@ -85,7 +79,10 @@ class Container:
     def unhealthy(self, path: str = "/health") -> str | None:
         """What is wrong with what a serving app says of its health, as a clause; None if it is well."""
         try:
-            with client(_ASK_SECONDS) as http, http.stream("GET", self.url + path) as answer:
+            with (
+                waiting.client(waiting.ASK_SECONDS) as http,
+                http.stream("GET", self.url + path) as answer,
+            ):
                 code = answer.status_code
         except httpx.HTTPError as error:
             return f"it does not answer at {path}: {error}"
@@ -94,11 +91,6 @@ class Container:
         if code == httpx.codes.NOT_FOUND:
             return f"it answers 404 at {path}: give the app such a path, one that answers 200"
         return f"it answers {code} at {path}, which says that it is not well"
-
-
-def client(seconds: float) -> httpx.Client:
-    """For requests to an app; this machine's proxy settings are for other hosts."""
-    return httpx.Client(timeout=seconds, trust_env=False)
 
 
 def publishing(endpoint: Endpoint) -> str:
@@ -246,7 +238,7 @@ def answering(
     """
     with with_log(endpoint, name):
         container = Container(name, _url(endpoint, name, called or name))
-        _wait(endpoint, container, called or name, limit_seconds)
+        waiting.first_answer(endpoint, name, container.url, called or name, PORT, limit_seconds)
         yield container
 
 
@@ -279,32 +271,3 @@ def _url(endpoint: Endpoint, name: str, called: str) -> str:
 def url(address: str, port: int) -> str:
     """Where an app answers, by the address at which an engine's ports do."""
     return f"http://{f'[{address}]' if ':' in address else address}:{port}"
-
-
-def _wait(endpoint: Endpoint, container: Container, called: str, limit_seconds: float) -> None:
-    deadline = time.monotonic() + limit_seconds
-    # Asking the engine takes longer than asking the app, which would miss its first answer meanwhile.
-    with client(_ASK_SECONDS) as http, ThreadPoolExecutor(1) as aside:
-        looking: Future[str | None] | None = None
-        look_next = 0.0
-        while True:
-            try:
-                # Any answer will do, and its first bytes: whether it is a good one is for who asks to judge.
-                patience = min(_ASK_SECONDS, max(0.1, deadline - time.monotonic()))
-                with http.stream("GET", container.url + "/", timeout=patience):
-                    return
-            except httpx.HTTPError as error:
-                now = time.monotonic()
-                if looking and (looking.done() or now > deadline):
-                    if told := looking.result():
-                        raise LabError(f"{called}: {told}") from error
-                    looking = None
-                if now > deadline:
-                    told = diagnosis.silent(endpoint, container.name, PORT)
-                    raise LabError(
-                        f"{called}: the app did not answer in {limit_seconds:g} s: {told}"
-                    ) from error
-                if looking is None and now > look_next:
-                    looking = aside.submit(diagnosis.ended, endpoint, container.name)
-                    look_next = now + _LOOK_SECONDS
-            time.sleep(_BETWEEN_SECONDS)

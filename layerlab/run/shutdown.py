@@ -15,7 +15,7 @@ from layerlab.build.dockerfile import Instruction
 from layerlab.build.failure import shorten
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
-from layerlab.run import container, diagnosis
+from layerlab.run import diagnosis, waiting
 from layerlab.run.container import Container
 from layerlab.show.tables import plain
 
@@ -150,7 +150,7 @@ def _ask(url: str, seconds: float, connected: threading.Event | None = None) -> 
     """
     begun = time.monotonic()
     try:
-        with container.client(seconds + _SLACK_SECONDS) as http:
+        with waiting.client(seconds + _SLACK_SECONDS) as http:
             if connected:
                 http.get(f"{url}/")
                 begun = time.monotonic()
