@@ -27,7 +27,7 @@ _SOON_SECONDS = 1.0
 #: So long before the end of a grace nothing that is timed begins.
 _NEAR_SECONDS = 1.5
 #: Containers that are started at once where nothing is timed.
-_TOGETHER = 3
+_TOGETHER = 4
 
 
 def measure(lab: Lab, variants: Sequence[Variant]) -> Lives:
