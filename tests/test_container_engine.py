@@ -1,6 +1,10 @@
 """One container on a real engine: it serves, or says why not, and is gone in either case."""
 
+import json
+import socket
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -9,6 +13,7 @@ from layerlab.build.buildx import Build
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
+from layerlab.engine.namespace import Link
 from layerlab.errors import LabError
 from layerlab.run import compose, container
 from layerlab.run.container import Environment
@@ -46,6 +51,52 @@ def test_it_serves_and_is_gone(
         container.running(endpoint, run, tag, Environment(), purpose="test"),
     ):
         raise KeyboardInterrupt
+    assert containers(endpoint) == []
+
+
+@dataclass(frozen=True)
+class Elsewhere(Endpoint):
+    """The private engine at its own address, in its own network: as one of another machine is."""
+
+    @property
+    def address(self) -> str:
+        link = Path(self.host.removeprefix("unix://")).with_name("link.json")
+        return Link(**json.loads(link.read_text())).address
+
+
+def test_it_is_reached_on_an_engine_elsewhere(
+    endpoint: Endpoint, run: Run, build_text: Callable[..., Build]
+) -> None:
+    if not endpoint.private:
+        pytest.skip("only the private engine has such an address")
+    build_text(SERVING, cold=False)
+    there = Elsewhere(**vars(endpoint))
+    with container.running(
+        there, run, f"layerlab/test:{run.id}", Environment(), purpose="test"
+    ) as app:
+        assert app.url.startswith(f"http://{there.address}:")
+        assert there.address != "127.0.0.1"
+        assert app.get("/info") == {"ok": True}
+    assert containers(endpoint) == []
+
+
+def test_a_port_that_is_taken_is_not_the_end(
+    endpoint: Endpoint, run: Run, build_text: Callable[..., Build]
+) -> None:
+    """The engine gives its ports in turn, and does not know of what else listens."""
+    if endpoint.remote:
+        pytest.skip("this engine's ports are on another machine")
+    build_text(SERVING, cold=False)
+    tag = f"layerlab/test:{run.id}"
+    with container.running(endpoint, run, tag, Environment(), purpose="test") as app:
+        port = int(app.url.rpartition(":")[2])
+    with ExitStack() as taken:
+        for next_one in (port + 1, port + 2):
+            with suppress(OSError):  # Somebody else has it already, which is as good.
+                taken.enter_context(socket.create_server(("127.0.0.1", next_one)))
+        with container.running(endpoint, run, tag, Environment(), purpose="test") as app:
+            assert app.get("/info") == {"ok": True}
+            assert int(app.url.rpartition(":")[2]) not in (port + 1, port + 2)
     assert containers(endpoint) == []
 
 

@@ -80,7 +80,7 @@ def test_an_app_that_nobody_reaches(
     probe = PYTHON.format(path="/health")
     done = health(f"HEALTHCHECK CMD {probe}", "--start-limit", "4", host="127.0.0.1")
     assert done.returncode == 2, done.stdout + done.stderr
-    assert "student.Dockerfile: the app did not answer in 4 s" in done.stdout
+    assert "student.Dockerfile:7: the app did not answer in 4 s" in done.stdout
     assert "127.0.0.1:8000 only" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
     assert leftovers.remaining(endpoint) == []

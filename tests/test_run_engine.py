@@ -29,6 +29,8 @@ COPY requirements.txt /app/
 {INSTALL}
 COPY main.py /app/
 """
+#: The labs that only build: none of these starts an app.
+BUILDING = ("-k", "layer_cache or image_size")
 WASTEFUL = f"""\
 FROM python:3.11-slim
 WORKDIR /app
@@ -61,7 +63,7 @@ def nothing_left(endpoint: Endpoint) -> object:
 def test_a_good_dockerfile_passes(
     lab_run: LabRun, student: Callable[[str], Path], project: Path
 ) -> None:
-    done = lab_run("--variant", student(GOOD), "--rounds", "2")
+    done = lab_run(*BUILDING, "--variant", student(GOOD), "--rounds", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
         r"^student +[\d.]+ s 0/3 +[\d.]+ s 3/3 +[\d.]+ s 2/3 ", done.stdout, re.MULTILINE
@@ -76,7 +78,7 @@ def test_a_good_dockerfile_passes(
 def test_a_wasteful_one_is_told_which_step_and_why(
     lab_run: LabRun, student: Callable[[str], Path]
 ) -> None:
-    done = lab_run("--variant", student(WASTEFUL), "--rounds", "1")
+    done = lab_run(*BUILDING, "--variant", student(WASTEFUL), "--rounds", "1")
     assert done.returncode == 1
     assert (
         "student.Dockerfile:3: after the edit of main.py, [3/4] COPY . . was the first step to run"
@@ -105,7 +107,7 @@ def test_one_bad_variant_does_not_stop_the_others(
 ) -> None:
     other = tmp_path / "other.Dockerfile"
     other.write_text("FROM python:3.11-slim\nRUN echo the reason; exit 4\n")
-    done = lab_run("--variant", other, "--variant", student(GOOD), "--rounds", "1")
+    done = lab_run(*BUILDING, "--variant", other, "--variant", student(GOOD), "--rounds", "1")
     assert done.returncode == 2
     assert (
         "other.Dockerfile:2: [2/2] RUN echo the reason; exit 4 failed with exit code 4"

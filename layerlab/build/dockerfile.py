@@ -5,6 +5,7 @@ a measurement needs it: which line each numbered step of a build stands on, and 
 be present. Whether a Dockerfile is *right* is BuildKit's to say, in the build.
 """
 
+import json
 import re
 from dataclasses import dataclass, replace
 
@@ -35,6 +36,19 @@ class Instruction:
     value: str
     line: int
     end_line: int
+
+    @property
+    def words(self) -> list[str] | None:
+        """The command of a CMD, ENTRYPOINT or RUN in exec form; None in shell form.
+
+        As BuildKit, which takes for shell form what is no JSON: a list in single quotes, too.
+        """
+        try:
+            found = json.loads(self.value)
+        except ValueError:
+            return None
+        is_list = isinstance(found, list) and all(isinstance(word, str) for word in found)
+        return found if is_list else None
 
 
 @dataclass(frozen=True)
@@ -146,6 +160,18 @@ class Dockerfile:
                 else:
                     instructions.append(own)
         return base, instructions
+
+    def launching(self) -> list[Instruction]:
+        """The ENTRYPOINT and CMD, in this order, that say what a container's first process is.
+
+        Empty where both are the base image's. An ENTRYPOINT in shell form takes no CMD.
+        """
+        _, instructions = self.lineage()
+        last = {one.keyword: one for one in instructions}
+        entrypoint, command = last.get("ENTRYPOINT"), last.get("CMD")
+        if entrypoint and entrypoint.words is None:
+            return [entrypoint]
+        return [one for one in (entrypoint, command) if one]
 
     def line_naming(self, image: str) -> int:
         """The line that first names an image of :meth:`images`; 0 if none does."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from layerlab.build.variant import Variant
 from layerlab.lab import Lab
 from layerlab.labs.health_case import COMPOSE, Case, First, Pause, Probes, Restart, Step, Until
+from layerlab.labs.serving import told_by
 from layerlab.run import compose, container, diagnosis
 from layerlab.run.agreement import Comparison, compare
 from layerlab.run.events import Listener
@@ -80,13 +81,12 @@ class Observer:
         """
         with ExitStack() as stack:
             with self._starting:
-                name = stack.enter_context(self._run(case, image))
+                called = stack.enter_context(told_by(variant))
+                name = stack.enter_context(self._run(case, image, called))
                 watch = stack.enter_context(watched(self._lab.endpoint, self._listener, name))
+                limit = self._lab.settings.start_limit_seconds
                 answering = container.answering(
-                    self._lab.endpoint,
-                    name,
-                    called=variant.path.name,
-                    limit_seconds=self._lab.settings.start_limit_seconds,
+                    self._lab.endpoint, name, called=called, limit_seconds=limit
                 )
                 stack.enter_context(answering)
             return self._led(watch, case, of_variant=True)
@@ -113,13 +113,14 @@ class Observer:
             diagnosis.log_tail(self._lab.endpoint, watch.name),
         )
 
-    def _run(self, case: Case, image: str) -> AbstractContextManager[str]:
+    def _run(self, case: Case, image: str, called: str = "") -> AbstractContextManager[str]:
         delay = case.delay_seconds
         return container.started(
             self._lab.endpoint,
             self._lab.run,
             image,
             purpose="health",
+            called=called,
             environment=container.Environment(
                 () if delay is None else [f"START_DELAY_SECONDS={delay:g}"]
             ),

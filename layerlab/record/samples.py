@@ -89,3 +89,20 @@ def health_samples(
         for kind, change in zip(("predicted", "measured"), pair, strict=True)
         if change is not None
     ]
+
+
+def life_sample(
+    variant: Variant, scenario: str, position: int, metric: str, value: float, unit: str
+) -> Sample:
+    """A value of a container from its start to its stop, as the store keeps it."""
+    return Sample(
+        experiment="shutdown",
+        variant=variant.name,
+        digest=variant.digest,
+        scenario=scenario,
+        round=1,
+        position=position,
+        metric=metric,
+        value=value,
+        unit=unit,
+    )

@@ -3,7 +3,7 @@
 import secrets
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +15,16 @@ from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import diagnosis, envfile
+from layerlab.run import diagnosis, envfile, waiting
 
 PORT = 8000
 MEMORY = "256m"
 PIDS = 100
 START_SECONDS = 60
 _PORTS = range(10_000, 20_000)
-_ASK_SECONDS = 10
-_BETWEEN_SECONDS = 0.01
+#: How often a container is started until its port is free; see :func:`_with_free_port`.
+_TRIES = 10
+_TAKEN = ("address already in use", "port is already allocated")
 #: What a flood of lines may take of the engine's disk; `docker logs` shows the last of them.
 _LOG = ("--log-driver", "json-file", "--log-opt", "max-size=5m", "--log-opt", "max-file=2")
 
@@ -70,11 +71,28 @@ class Container:
             LabError: it does not answer, or not well.
         """
         try:
-            answer = httpx.get(self.url + path, timeout=_ASK_SECONDS)
+            with waiting.client(waiting.ASK_SECONDS) as http:
+                answer = http.get(self.url + path)
             answer.raise_for_status()
             return answer.json()
         except (httpx.HTTPError, ValueError) as error:
             raise LabError(f"{self.name}: the app does not answer {path} well: {error}") from error
+
+    def unhealthy(self, path: str = "/health") -> str | None:
+        """What is wrong with what a serving app says of its health, as a clause; None if it is well."""
+        try:
+            with (
+                waiting.client(waiting.ASK_SECONDS) as http,
+                http.stream("GET", self.url + path) as answer,
+            ):
+                code = answer.status_code
+        except httpx.HTTPError as error:
+            return f"it does not answer at {path}: {error}"
+        if 200 <= code < 300:
+            return None
+        if code == httpx.codes.NOT_FOUND:
+            return f"it answers 404 at {path}: give the app such a path, one that answers 200"
+        return f"it answers {code} at {path}, which says that it is not well"
 
 
 def publishing(endpoint: Endpoint, port: int | None = None) -> str:
@@ -106,6 +124,7 @@ def started(
     image: str,
     *,
     purpose: str,
+    called: str = "",
     environment: Environment = NOTHING,
     options: Sequence[str] = (),
     command: Sequence[str] = (),
@@ -118,29 +137,92 @@ def started(
     and ``command`` stands in for the image's CMD.
 
     Raises:
-        LabError: it does not start, in a sentence that begins with the image's name.
+        LabError: it does not start, in a sentence that begins with ``called``, else with the image's name.
+    """
+    with timed(
+        endpoint,
+        run,
+        [*environment.words(), *options, image, *command],
+        purpose=purpose,
+        called=called or image,
+        shell=environment.shell,
+        port=port,
+    ) as (name, _):
+        yield name
+
+
+@contextmanager
+def timed(
+    endpoint: Endpoint,
+    run: Run,
+    last: Sequence[str],
+    *,
+    purpose: str,
+    called: str,
+    shell: Mapping[str, str] = NOTHING.shell,
+    port: int | None = None,
+) -> Iterator[tuple[str, float]]:
+    """As :func:`started`, with ``last`` as the last words of `docker run`: the options, the image, the command.
+
+    Gives the container's name, and when `docker run` was begun, on the clock of ``time.monotonic``.
     """
     name = f"layerlab-{purpose}-{run.id}-{secrets.token_hex(2)}"
     words = ["run", "--detach", "--pull", "never", "--name", name]
     words += ["--publish", publishing(endpoint, port), *_LOG]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PIDS)]
     words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
-    words += [*environment.words(), *options, image, *command]
+    words += last
+    begun = 0.0
+
+    def docker_run() -> None:
+        nonlocal begun
+        if begun:
+            remove(endpoint, name)
+        begun = time.monotonic()
+        run_command(
+            endpoint.command(*words),
+            doing=f"{called}: starting a container",
+            environ={**endpoint.environ(), **shell},
+            timeout=START_SECONDS,
+        )
+
     try:
         try:
-            run_command(
-                endpoint.command(*words),
-                doing=f"starting a container of {image}",
-                environ={**endpoint.environ(), **environment.shell},
-                timeout=START_SECONDS,
-            )
+            _with_free_port(docker_run)
         except LabError as error:
             if told := diagnosis.refused(str(error)):
-                raise LabError(f"{image}: {told}") from error
+                raise LabError(f"{called}: {told}") from error
             raise
-        yield name
+        yield name, begun
     finally:
         remove(endpoint, name)
+
+
+def start_again(endpoint: Endpoint, name: str) -> None:
+    """Start a container that has ended; its port may be another one.
+
+    Raises:
+        LabError: it does not start.
+    """
+
+    def docker_start() -> None:
+        endpoint.run("start", name, doing="docker start")
+
+    _with_free_port(docker_start)
+
+
+def _with_free_port(start: Callable[[], None]) -> None:
+    """Start something that publishes a port, again where the port that the engine chose is taken.
+
+    It takes one that it has not given to another container; what else uses it, such as an outgoing
+    connection or another engine, it learns when it begins to listen (moby, libnetwork/portallocator).
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            return start()
+        except LabError as error:
+            if not left or not any(said in str(error) for said in _TAKEN):
+                raise
 
 
 @contextmanager
@@ -172,10 +254,17 @@ def answering(
         LabError: it ends, or does not answer in time, and probably why. This, and any that is raised
             while the container is used, has the last lines of the container's log.
     """
-    try:
+    with with_log(endpoint, name):
         container = Container(name, _url(endpoint, name, called or name))
-        _wait(endpoint, container, called or name, limit_seconds)
+        waiting.first_answer(endpoint, name, container.url, called or name, PORT, limit_seconds)
         yield container
+
+
+@contextmanager
+def with_log(endpoint: Endpoint, name: str) -> Iterator[None]:
+    """Has the last lines of a container's log put below the LabError of whatever fails."""
+    try:
+        yield
     except LabError as error:
         raise LabError(f"{error}{diagnosis.log_tail(endpoint, name)}") from error
 
@@ -188,36 +277,15 @@ def remove(endpoint: Endpoint, name: str) -> None:
 
 
 def _url(endpoint: Endpoint, name: str, called: str) -> str:
-    try:
-        said = endpoint.run("port", name, f"{PORT}/tcp", doing=f"asking for the port of {name}")
-    except LabError as error:
+    found = diagnosis.inspect(endpoint, name)
+    ports = (found["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp")
+    if not ports:
         # A container that has ended publishes nothing.
-        if told := diagnosis.ended(endpoint, name):
-            raise LabError(f"{called}: {told}") from error
-        raise
-    address = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
-    return f"http://{address}:{int(said.split(chr(10), 1)[0].rpartition(':')[2])}"
+        told = diagnosis.ended(endpoint, name) or f"its port {PORT} is not published"
+        raise LabError(f"{called}: {told}")
+    return url(endpoint.address, int(ports[0]["HostPort"]))
 
 
-def _wait(endpoint: Endpoint, container: Container, called: str, limit_seconds: float) -> None:
-    deadline = time.monotonic() + limit_seconds
-    looked = 0.0
-    with httpx.Client(timeout=min(_ASK_SECONDS, limit_seconds)) as http:
-        while True:
-            try:
-                # Any answer will do: whether it is a good one is for who asks to judge.
-                http.get(container.url + "/")
-                return
-            except httpx.HTTPError as error:
-                now = time.monotonic()
-                # Asking the engine takes longer than asking the app: not every time.
-                if now - looked > 0.25 or now > deadline:
-                    looked = now
-                    if told := diagnosis.ended(endpoint, container.name):
-                        raise LabError(f"{called}: {told}") from error
-                if now > deadline:
-                    told = diagnosis.silent(endpoint, container.name, PORT)
-                    raise LabError(
-                        f"{called}: the app did not answer in {limit_seconds:.0f} s: {told}"
-                    ) from error
-            time.sleep(_BETWEEN_SECONDS)
+def url(address: str, port: int) -> str:
+    """Where an app answers, by the address at which an engine's ports do."""
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}"

@@ -14,15 +14,25 @@ from layerlab.build.failure import shorten
 from layerlab.engine.command import last_lines
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
+from layerlab.run import usage
+from layerlab.run.usage import Usage
 from layerlab.show.tables import plain
 
 LOG_LINES = 8
+#: The last lines in which a reason is looked for.
+_SEARCHED_LINES = 50
+#: No app that starts has so much to say.
+_FLOOD_BYTES = 1_000_000
 _LINE = 300
 _SECONDS = 20
 #: The state of a listening socket, in hexadecimal, in /proc/net/tcp (Linux, include/net/tcp_states.h).
 _LISTENS = "0A"
 #: What the shells and Docker itself say of a command that can't be run (POSIX, Shell, 2.8.2).
 _CODES = {126: "its command can't be executed", 127: "its command was not found"}
+#: What is said of a process or thread that the pids limit did not let start (EAGAIN, fork(2)).
+_NO_MORE = re.compile(
+    r"Resource temporarily unavailable|can.?t (fork|start new thread)|cannot fork", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -53,54 +63,80 @@ def refused(said: str) -> str | None:
     return None
 
 
-def ended(endpoint: Endpoint, name: str) -> str | None:
-    """How a container has ended, as a clause; None while it runs.
+def ended(endpoint: Endpoint, name: str, *, answered: bool = False) -> str | None:
+    """How a container has ended, before or after it ``answered``, as a clause; None while it runs.
 
     Raises:
         LabError: the engine does not answer.
     """
-    state = inspect(endpoint, name)["State"]
+    found = inspect(endpoint, name)
+    state, limits = found["State"], found["HostConfig"]
     if state["Running"] or state["Status"] == "created":
         return None
-    return ending(int(state["ExitCode"]), out_of_memory=bool(state["OOMKilled"]))
+    return ending(
+        int(state["ExitCode"]),
+        when=f"{'after' if answered else 'before'} it answered",
+        out_of_memory=bool(state["OOMKilled"]),
+        memory_bytes=int(limits.get("Memory") or 0),
+        processes=int(limits.get("PidsLimit") or 0),
+        said=log_tail(endpoint, name, _SEARCHED_LINES),
+    )
 
 
-def ending(code: int, *, out_of_memory: bool) -> str:
-    """How a container's end is told, by its exit code and whether a process was killed for memory."""
+def ending(
+    code: int,
+    *,
+    when: str,
+    out_of_memory: bool,
+    memory_bytes: int = 0,
+    processes: int = 0,
+    said: str = "",
+) -> str:
+    """How a container's end is told: by its exit code, whether a process was killed for memory, and its log.
+
+    ``memory_bytes`` and ``processes`` are its limits, 0 where it has none.
+    """
     if out_of_memory:
         return (
-            f"the app was killed by its memory limit (exit code {code}): it needs more than layerlab "
-            "allows, or it leaks"
+            f"the app was killed by its memory limit of {memory_bytes >> 20} MiB {when} (exit code {code}): "
+            "it needs more than layerlab allows, or it leaks"
+        )
+    if code and processes and _NO_MORE.search(said):
+        return (
+            f"the app ended {when} (exit code {code}): it may have {processes} processes and threads, and "
+            "tried to start more"
         )
     why = f": {_CODES[code]}" if code in _CODES else ""
-    return f"the app ended before it answered (exit code {code}{why})"
+    return f"the app ended {when} (exit code {code}{why})"
 
 
 def silent(endpoint: Endpoint, name: str, port: int) -> str:
     """Why a running container does not answer on ``port``, with what to do, as a clause."""
-    return silence(listeners(endpoint, name), port, _processes(endpoint, name))
+    return silence(listeners(endpoint, name), port, usage.of(endpoint, name), flood(endpoint, name))
 
 
 def silence(
-    heard: Sequence[Listener] | None, port: int, processes: tuple[int, int] | None = None
+    heard: Sequence[Listener] | None,
+    port: int,
+    used: Usage | None = None,
+    flooding: str | None = None,
 ) -> str:
     """Why nothing answers on ``port``, by the sockets that listen in the container.
 
-    ``heard`` is None where the container could not be asked; ``processes`` are how many it has and
-    how many it may have.
+    ``heard`` is None where the container could not be asked, ``used`` where the engine can't say;
+    ``flooding`` is what :func:`flood` tells.
     """
-    if processes and processes[0] >= processes[1]:
-        return (
-            f"it has {processes[0]} processes and may have no more: something starts processes "
-            "without end"
-        )
+    if used and (told := crowd(used)):
+        return told
+    if flooding and not heard:
+        return f"{flooding}; it listens on no port"
     if heard is None:
         return f"see to it that it listens on 0.0.0.0:{port}"
     if [one for one in heard if one.port == port and not one.local]:
         return f"it listens on port {port}, and does not answer a request"
-    if [one for one in heard if one.port == port]:
+    if near := [one for one in heard if one.port == port]:
         return (
-            f"it listens on 127.0.0.1:{port} only, where nobody outside the container reaches it: "
+            f"it listens on {near[0].address}:{port} only, where nobody outside the container reaches it: "
             "let it listen on 0.0.0.0 (uvicorn: --host 0.0.0.0)"
         )
     if heard:
@@ -162,22 +198,41 @@ def inspect(endpoint: Endpoint, name: str) -> dict[str, Any]:
         client.close()
 
 
-def _processes(endpoint: Endpoint, name: str) -> tuple[int, int] | None:
-    client = endpoint.connect()
+def crowd(used: Usage) -> str | None:
+    """That a container has as many processes as it may have, as a clause; None where it has fewer."""
+    if used.processes_limit and used.processes >= used.processes_limit:
+        return (
+            f"it has {used.processes} processes and threads and may have no more: something starts "
+            "processes without end"
+        )
+    return None
+
+
+def flood(endpoint: Endpoint, name: str) -> str | None:
+    """That a container writes too much log, as a clause; None where it does not."""
+    read = 0
+    client = endpoint.connect(timeout=_SECONDS)
     try:
-        told = client.api.stats(name, stream=False, one_shot=True).get("pids_stats") or {}
-        return (told["current"], told["limit"]) if {"current", "limit"} <= set(told) else None
+        for chunk in client.api.logs(name, stream=True, follow=False):
+            read += len(chunk)
+            if read > _FLOOD_BYTES:
+                return (
+                    f"it floods its log (more than {_FLOOD_BYTES // 10**6} MB at its start), which "
+                    "fills the disk of a host that limits no log: log less"
+                )
     except (docker.errors.DockerException, requests.exceptions.RequestException):
-        return None
+        pass  # What can't be read is no flood; the engine's failure shows elsewhere.
     finally:
         client.close()
+    return None
 
 
-def log_tail(endpoint: Endpoint, name: str, lines: int = LOG_LINES) -> str:
-    """The last lines of a container's log, to be put after a sentence."""
+def log_tail(endpoint: Endpoint, name: str, lines: int = LOG_LINES, since: str = "") -> str:
+    """The last lines of a container's log, to be put after a sentence; ``since`` a time of the engine's."""
+    words = ["logs", "--tail", str(lines), *(["--since", since] if since else []), name]
     try:
         said = subprocess.run(
-            endpoint.command("logs", "--tail", str(lines), name),
+            endpoint.command(*words),
             env=endpoint.environ(),
             check=False,
             stdin=subprocess.DEVNULL,

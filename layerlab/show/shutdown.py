@@ -1,0 +1,72 @@
+"""Tables of the shutdown lab: how long a start takes, and how a stop goes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from layerlab.build.failure import shorten
+from layerlab.run.shutdown import FLIGHT_SECONDS, GRACE_SECONDS, LATE_SECONDS, Stop
+from layerlab.show.tables import in_cell, plain, table
+
+_ROOM = 56
+NOTHING = "-"
+START_NOTES = (
+    "Start: from the beginning of docker run to the app's first answer, asked for every few milliseconds; "
+    + "one container after another, without health checks.",
+    "Memory: as docker stats shows it, after the first answer: with file pages, which the kernel counts for "
+    + "the container that reads a file first.",
+)
+STOP_NOTES = (
+    "Clean: the app's shutdown hook ran. Abrupt: it ended without. Killed: it did not end within "
+    + f"{GRACE_SECONDS} s.",
+    f"Requests: one in flight when the stop comes, {FLIGHT_SECONDS:g} s long; what still runs {LATE_SECONDS} s "
+    + "before it is killed is sent another. Lost: the app took it and did not answer.",
+)
+
+
+class Life(Protocol):
+    """What a row shows."""
+
+    @property
+    def start_seconds(self) -> float: ...
+    @property
+    def memory_bytes(self) -> int: ...
+    @property
+    def first(self) -> str: ...
+    @property
+    def stop(self) -> Stop: ...
+    @property
+    def request(self) -> str | None: ...
+
+
+def starts(lives: Mapping[str, Life], style: str, width: int) -> str:
+    """One case a row: seconds and megabytes."""
+    rows = [
+        [_named(name, style, width), f"{life.start_seconds:.2f}", f"{life.memory_bytes / 1e6:.1f}"]
+        for name, life in lives.items()
+    ]
+    return table(rows, ["variant", "start s", "memory MB"], style, left=(0,))
+
+
+def stops(lives: Mapping[str, Life], style: str, width: int) -> str:
+    """One case a row: PID 1, seconds, exit code, and what became of the app and its requests."""
+    rows: list[Sequence[object]] = []
+    for name, life in lives.items():
+        stop = life.stop
+        hook = NOTHING if stop.hook is None else "ran" if stop.hook else "no"
+        rows.append(
+            [
+                _named(name, style, width),
+                in_cell(shorten(plain(life.first), 12), style),
+                f"{stop.seconds:.2f}",
+                stop.exit_code,
+                stop.kind,
+                hook,
+                life.request or NOTHING,
+            ]
+        )
+    headers = ["variant", "PID 1", "stop s", "exit", "end", "hook", "requests"]
+    return table(rows, headers, style, left=(0, 1, 4, 5, 6))
+
+
+def _named(name: str, style: str, width: int) -> str:
+    return in_cell(shorten(plain(name), max(20, width - _ROOM)), style)

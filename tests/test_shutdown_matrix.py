@@ -1,0 +1,54 @@
+"""The shutdown lab on every release of the engine, with both image stores."""
+
+import io
+from pathlib import Path
+
+import pytest
+
+from layerlab.build.variant import load
+from layerlab.engine import leftovers
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.leftovers import Run
+from layerlab.engine.transfer import bring
+from layerlab.lab import Settings, opened
+from layerlab.labs import shutdown
+from layerlab.labs.shutdown import EXEC_FORM, SHELL_FORM
+from layerlab.show.live import Screen
+
+PROJECT = Path(__file__).parent.parent
+pytestmark = [pytest.mark.engine, pytest.mark.matrix]
+COMMANDS = {
+    EXEC_FORM: 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]',
+    SHELL_FORM: "CMD uvicorn main:app --host 0.0.0.0 --port 8000",
+}
+
+
+def test_same_stops_on_every_release(
+    matrix_endpoint: Endpoint, endpoint: Endpoint, app_image: tuple[str, Run], tmp_path: Path
+) -> None:
+    tag, run = app_image
+    bring(tag, endpoint, matrix_endpoint)
+    (tmp_path / "app").symlink_to(PROJECT / "app")
+    variants = []
+    for name, command in COMMANDS.items():
+        dockerfile = tmp_path / f"{name}.Dockerfile"
+        dockerfile.write_text(f"FROM {tag}\n{command}\n")
+        variants.append(load(dockerfile))
+    with opened(matrix_endpoint, Screen(io.StringIO()), Settings(tmp_path), variants, {}) as lab:
+        lives = shutdown.measure(lab, variants)
+    assert lives.problems == {}
+    found = {
+        name: (life.first, life.stop.kind, life.stop.exit_code, life.stop.hook, life.request)
+        for name, life in lives.lives.items()
+    }
+    assert found == {
+        EXEC_FORM: ("python3.11", "clean", 0, True, "answered"),
+        SHELL_FORM: ("dash", "killed", 137, False, "lost"),
+        f"{EXEC_FORM} --init": ("docker-init", "clean", 143, True, "answered"),
+        f"{SHELL_FORM} --init": ("docker-init", "abrupt", 143, False, "lost"),
+    }
+    assert lives.lives[EXEC_FORM].stop.seconds < 5
+    assert lives.lives[SHELL_FORM].stop.seconds >= 10
+    assert all(10e6 < life.memory_bytes < 200e6 for life in lives.lives.values())
+    leftovers.remove_run(matrix_endpoint, run)
+    assert leftovers.remaining(matrix_endpoint) == []
