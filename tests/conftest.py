@@ -47,6 +47,14 @@ def matrix_endpoint(release: Release) -> Iterator[Endpoint]:
         yield running
 
 
+@pytest.fixture
+def classic_endpoint(matrix_endpoint: Endpoint, release: Release) -> Endpoint:
+    """The private engine of each release, once: for what an image store has no say in."""
+    if release.image_store == "containerd":
+        pytest.skip("the image store has no say in how containers run")
+    return matrix_endpoint
+
+
 @pytest.fixture(scope="module")
 def app_image(
     endpoint: Endpoint, tmp_path_factory: pytest.TempPathFactory

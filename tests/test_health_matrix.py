@@ -8,7 +8,6 @@ from layerlab.build.variant import load
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
-from layerlab.engine.matrix import Release
 from layerlab.engine.transfer import bring
 from layerlab.lab import Settings, opened
 from layerlab.labs import healthcheck
@@ -20,23 +19,20 @@ pytestmark = [pytest.mark.engine, pytest.mark.matrix]
 
 
 def test_every_change_comes_when_predicted(
-    matrix_endpoint: Endpoint,
-    release: Release,
+    classic_endpoint: Endpoint,
     endpoint: Endpoint,
     app_image: tuple[str, Run],
     tmp_path: Path,
 ) -> None:
-    if release.image_store == "containerd":
-        pytest.skip("the image store has no say in health checks")
     tag, run = app_image
-    bring(tag, endpoint, matrix_endpoint)
+    bring(tag, endpoint, classic_endpoint)
     (tmp_path / "app").symlink_to(PROJECT / "app")
     dockerfile = tmp_path / "brought.Dockerfile"
     dockerfile.write_text(f"FROM {tag}\nHEALTHCHECK NONE\n")
     variant = load(dockerfile)
     with (
         (tmp_path / "screen").open("w") as file,
-        opened(matrix_endpoint, Screen(file), Settings(tmp_path), [variant], {}) as lab,
+        opened(classic_endpoint, Screen(file), Settings(tmp_path), [variant], {}) as lab,
     ):
         seen = healthcheck.measure(lab, variant, [])
     assert seen.problems == {}
@@ -47,5 +43,5 @@ def test_every_change_comes_when_predicted(
     ]
     assert told == []
     assert len(seen.seen) >= 30
-    leftovers.remove_run(matrix_endpoint, run)
-    assert leftovers.remaining(matrix_endpoint) == []
+    leftovers.remove_run(classic_endpoint, run)
+    assert leftovers.remaining(classic_endpoint) == []

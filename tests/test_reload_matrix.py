@@ -34,25 +34,25 @@ def development_image(
 
 
 def test_every_release_reloads(
-    matrix_endpoint: Endpoint,
+    classic_endpoint: Endpoint,
     endpoint: Endpoint,
     development_image: tuple[str, Run],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     tag, run = development_image
-    bring(tag, endpoint, matrix_endpoint)
+    bring(tag, endpoint, classic_endpoint)
     (tmp_path / "app").symlink_to(PROJECT / "app")
     dockerfile = tmp_path / "brought.Dockerfile"
     dockerfile.write_text(f"FROM {tag}\nCOPY . .\n")
     variant = load(dockerfile)
     monkeypatch.setattr(live_reload, "WAYS", (BIND, EVENTLESS))
-    with opened(matrix_endpoint, Screen(io.StringIO()), Settings(tmp_path), [variant], {}) as lab:
+    with opened(classic_endpoint, Screen(io.StringIO()), Settings(tmp_path), [variant], {}) as lab:
         result = live_reload.measure(lab, Packaged(variant, None, None))
     assert (result.problems, result.lacking) == ({}, {})
     for way, outcomes in result.outcomes.items():
         assert set(outcomes) == set(way.saves)
         assert all(one.answer == one.expected and one.noticed for one in outcomes.values())
     assert result.polled == {EVENTLESS}
-    leftovers.remove_run(matrix_endpoint, run)
-    assert leftovers.remaining(matrix_endpoint) == []
+    leftovers.remove_run(classic_endpoint, run)
+    assert leftovers.remaining(classic_endpoint) == []

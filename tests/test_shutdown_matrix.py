@@ -1,4 +1,4 @@
-"""The shutdown lab on every release of the engine, with both image stores."""
+"""The shutdown lab on every release of the engine."""
 
 import io
 from pathlib import Path
@@ -24,17 +24,17 @@ COMMANDS = {
 
 
 def test_same_stops_on_every_release(
-    matrix_endpoint: Endpoint, endpoint: Endpoint, app_image: tuple[str, Run], tmp_path: Path
+    classic_endpoint: Endpoint, endpoint: Endpoint, app_image: tuple[str, Run], tmp_path: Path
 ) -> None:
     tag, run = app_image
-    bring(tag, endpoint, matrix_endpoint)
+    bring(tag, endpoint, classic_endpoint)
     (tmp_path / "app").symlink_to(PROJECT / "app")
     variants = []
     for name, command in COMMANDS.items():
         dockerfile = tmp_path / f"{name}.Dockerfile"
         dockerfile.write_text(f"FROM {tag}\n{command}\n")
         variants.append(load(dockerfile))
-    with opened(matrix_endpoint, Screen(io.StringIO()), Settings(tmp_path), variants, {}) as lab:
+    with opened(classic_endpoint, Screen(io.StringIO()), Settings(tmp_path), variants, {}) as lab:
         lives = shutdown.measure(lab, variants)
     assert lives.problems == {}
     found = {
@@ -50,5 +50,5 @@ def test_same_stops_on_every_release(
     assert lives.lives[EXEC_FORM].stop.seconds < 5
     assert lives.lives[SHELL_FORM].stop.seconds >= 10
     assert all(10e6 < life.memory_bytes < 200e6 for life in lives.lives.values())
-    leftovers.remove_run(matrix_endpoint, run)
-    assert leftovers.remaining(matrix_endpoint) == []
+    leftovers.remove_run(classic_endpoint, run)
+    assert leftovers.remaining(classic_endpoint) == []

@@ -99,7 +99,11 @@ class Healths:
             yield Section(
                 "health: what the variants' checks see",
                 shown.changes(variants, style, first="variant"),
-                tuple(f"{name}: {one.verdict}." for name, one in self.variants.items()),
+                tuple(
+                    f"{name}: {one.verdict}."
+                    for name, one in self.variants.items()
+                    if [c.state for c in one.timeline.announced()[:1]] != [HEALTHY]
+                ),
             )
         yield Section(
             "health: every change of state",
