@@ -79,7 +79,8 @@ def write_markdown(lab: Lab) -> None:
             level = "##" if section.on_request is None else "###"
             parts += [f"{level} {in_cell(section.title, 'github')}", section.table]
             if section.notes:
-                parts.append("\n".join(f"- {plain(note)}" for note in section.notes))
+                notes = (in_cell(plain(note), "github") for note in section.notes)
+                parts.append("\n".join(f"- {note}" for note in notes))
         parts += [f"![{title}]({path.name})" for title, path in result.figures(file.parent)]
     parts += [
         f"### {plain(variant)}: failed\n\n{indented(problem)}"

@@ -199,6 +199,30 @@ def test_settings_reach_docker_run_and_compose() -> None:
     assert "--health-start-interval" not in fault(OLD).flags()
 
 
+def test_each_of_many_quick_probes_is_one() -> None:
+    """Ten milliseconds apart: no two are taken for one because both are near an entry of the log."""
+    messages = [{"timeNano": 10**18, "Action": "start", "Actor": {"Attributes": {"name": "a"}}}]
+    for number in range(20):
+        begin = 10**18 + number * 20_000_000
+        for action, at in (("exec_create: true", begin), ("exec_die", begin + 10_000_000)):
+            about = {"name": "a", "execID": str(number), "exitCode": "0"}
+            messages.append({"timeNano": at, "Action": action, "Actor": {"Attributes": about}})
+    check = Check(("CMD", "true"), interval_seconds=0.01)
+    timeline = recorded([read(m) for m in messages], [], check, "true", None)
+    assert timeline is not None
+    assert len(timeline.probes) == 20
+
+
+def test_a_probe_that_fails_slowly_was_not_stopped() -> None:
+    (path,) = (path for path in STREAMS if path.stem == "28.5-breaks-and-recovers")
+    timeline = compared(path).timeline
+    slow = replace(timeline.probes[-1], end_seconds=timeline.probes[-1].begin_seconds + 1.1)
+    failed = replace(timeline, probes=(replace(slow, exit_code=1),))
+    stopped = replace(timeline, probes=(replace(slow, exit_code=-1),))
+    assert failed.outcomes()[-1][1] == FAULT
+    assert stopped.outcomes()[-1][1] == HANGS
+
+
 def test_what_became_of_it_in_a_sentence() -> None:
     by_name = {path.stem: compared(path).timeline for path in STREAMS}
     curl = verdict(by_name["28.5-no-such-command.compose"], 3)

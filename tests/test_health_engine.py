@@ -74,6 +74,18 @@ def test_a_check_of_what_the_app_does_not_have(
     assert leftovers.remaining(endpoint) == []
 
 
+def test_a_check_that_begins_too_late_is_not_waited_for(
+    health: Callable[..., subprocess.CompletedProcess[str]], endpoint: Endpoint
+) -> None:
+    begun = time.monotonic()
+    done = health(f"HEALTHCHECK --interval=1h CMD {PYTHON.format(path='/health')}")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "student.Dockerfile:6: as it is: expected healthy, got starting" in done.stdout
+    assert "Shorten its --interval" in done.stdout
+    assert time.monotonic() - begun < 120
+    assert leftovers.remaining(endpoint) == []
+
+
 def test_an_app_that_nobody_reaches(
     health: Callable[..., subprocess.CompletedProcess[str]], endpoint: Endpoint
 ) -> None:

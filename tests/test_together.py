@@ -14,7 +14,8 @@ def test_each_item_with_its_result_or_its_problem() -> None:
             raise LabError("two")
         return item * 10
 
-    found = dict(each([1, 2, 3], do, at_once=2, interrupt=lambda: None))
+    with each([1, 2, 3], do, at_once=2, interrupt=lambda: None) as results:
+        found = dict(results)
     assert (found[1], found[3]) == (10, 30)
     assert str(found[2]) == "two"
 
@@ -33,8 +34,9 @@ def test_an_interruption_ends_what_is_under_way_and_begins_no_more(
             ended.wait(10)
 
     def caller() -> None:
-        for _ in each([1, 2, 3, 4], do, at_once=2, interrupt=ended.set):
-            raise KeyboardInterrupt
+        with each([1, 2, 3, 4], do, at_once=2, interrupt=ended.set) as results:
+            for _ in results:
+                raise KeyboardInterrupt
 
     with pytest.raises(cause):
         caller()

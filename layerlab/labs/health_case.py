@@ -1,5 +1,6 @@
 """A case of the health lab: a HEALTHCHECK, an app that does this and that, what is done to the container."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,9 +37,10 @@ class Restart:
 
 @dataclass(frozen=True)
 class Probes:
-    """Wait for so many probes to end."""
+    """Wait for so many probes to end, but no longer than a limit."""
 
     count: int
+    limit_seconds: float = math.inf
 
 
 @dataclass(frozen=True)

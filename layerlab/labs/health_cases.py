@@ -63,7 +63,7 @@ def _cases(what: str, steps: tuple[Step, ...], *checks: Check, **more: Any) -> l
     return [Case(what, check, steps, **more) for check in checks]
 
 
-_HEALTHY = (Until(HEALTHY), Probes(1))
+_HEALTHY = (Until(HEALTHY),)
 _BREAKS = (Until(HEALTHY), Does(FAULT), Until(UNHEALTHY))
 _MENDED = (*_BREAKS, Does(OK), Until(HEALTHY))
 
@@ -97,14 +97,14 @@ CASES: tuple[Case, ...] = (
     ),
     *_cases(
         "ready after the start period",
-        (Until(HEALTHY), Probes(1)),
+        (Until(HEALTHY),),
         _check(1, 1, period=1.5, start=1),
         _check(0.5, 2, period=1.5),
         delay_seconds=3,
     ),
     *_cases(
         "never ready",
-        (Until(UNHEALTHY), Probes(1)),
+        (Until(UNHEALTHY),),
         _check(1, 1),
         _check(1, 2),
         _check(0.5, 3),
@@ -121,7 +121,7 @@ CASES: tuple[Case, ...] = (
     ),
     *_cases(
         "its probe hangs",
-        (Until(UNHEALTHY), Probes(1)),
+        (Until(UNHEALTHY),),
         _check(1, 1, test=HANGING),
         _check(1, 2, timeout=0.5, test=HANGING),
         _check(0.5, 1, timeout=2, test=HANGING),
@@ -133,15 +133,15 @@ CASES: tuple[Case, ...] = (
         (Until(HEALTHY), Does(HANGS), Until(UNHEALTHY), Does(OK), Until(HEALTHY)),
         options=("--init",),
     ),
-    *_cases("no such command", (Until(UNHEALTHY), Probes(1)), _check(1, 2, test=CURL), gets=FAULT),
+    *_cases("no such command", (Until(UNHEALTHY),), _check(1, 2, test=CURL), gets=FAULT),
     *_cases(
         "no such command",
-        (Until(UNHEALTHY), Probes(1)),
+        (Until(UNHEALTHY),),
         _check(1, 1, test=CURL_EXEC),
         gets=FAULT,
         by=COMPOSE,
     ),
-    Case("paused", _check(1, 2), (Until(HEALTHY), Pause(1.5), Until(HEALTHY), Probes(1))),
+    Case("paused", _check(1, 2), (Until(HEALTHY), Pause(1.5), Until(HEALTHY))),
     Case(
         "paused while unhealthy",
         _check(1, 1),
@@ -178,7 +178,7 @@ FIRST_SECONDS = 60
 VARIANT_CASES = {"start": "as it is", "fault": "503 at /health"}
 
 
-START = Case("start", Check(), (First(FIRST_SECONDS), Probes(1)), delay_seconds=None)
+START = Case("start", Check(), (First(FIRST_SECONDS), Probes(1, 3)), delay_seconds=None)
 
 
 def fault(engine: str) -> Case:

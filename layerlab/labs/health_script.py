@@ -1,5 +1,6 @@
 """One container of the health lab: started as its case says, led through the case's steps, compared."""
 
+import math
 import tempfile
 import threading
 import time
@@ -39,7 +40,7 @@ class Observed:
     verdict: str
     #: How often the engine restarted it by itself.
     restarts: int
-    #: The last lines of its log.
+    #: The last lines of its log, where they may explain something.
     log: str
     #: Whether it was measured a second time, alone.
     again: bool = False
@@ -65,6 +66,7 @@ class Observer:
         """
         with ExitStack() as stack:
             with self._starting:
+                self._listener.check()
                 begin = self._composed if case.by == COMPOSE else self._run
                 name = stack.enter_context(begin(case, image))
                 watch = stack.enter_context(watched(self._lab.endpoint, self._listener, name))
@@ -81,6 +83,7 @@ class Observer:
         """
         with ExitStack() as stack:
             with self._starting:
+                self._listener.check()
                 called = stack.enter_context(told_by(variant))
                 name = stack.enter_context(self._run(case, image, called))
                 watch = stack.enter_context(watched(self._lab.endpoint, self._listener, name))
@@ -94,9 +97,10 @@ class Observer:
     def _led(self, watch: Watched, case: Case, *, of_variant: bool = False) -> Observed:
         script = _Script(watch, self._lab.endpoint.can.engine)
         self._lab.screen.doing(case.name)
-        for step in case.steps:
-            if not script.does(step):
-                break
+        with container.with_log(self._lab.endpoint, watch.name):
+            for step in case.steps:
+                if not script.does(step):
+                    break
         until = watch.now()
         description = watch.keep_log()
         timeline = watch.timeline()
@@ -105,12 +109,14 @@ class Observer:
             app = timeline.outcomes()
         else:
             app = app_course(watch.lines(SERVES), watch.asked_to_end(), script.app, case.gets)
+        comparison = compare(timeline, script.engine, app, until)
+        explains = of_variant or not comparison.agrees
         return Observed(
-            compare(timeline, script.engine, app, until),
+            comparison,
             until,
             verdict(timeline, until),
             int(description["RestartCount"]),
-            diagnosis.log_tail(self._lab.endpoint, watch.name),
+            diagnosis.log_tail(self._lab.endpoint, watch.name) if explains else "",
         )
 
     def _run(self, case: Case, image: str, called: str = "") -> AbstractContextManager[str]:
@@ -170,7 +176,7 @@ class _Script:
         if isinstance(step, First):
             return self._first(step.limit_seconds)
         if isinstance(step, Probes):
-            return self._probes(step.count)
+            return self._probes(step.count, step.limit_seconds)
         if not self._probes(1):
             return False
         # Half way to the next probe, so that nobody need ask which of the two it saw.
@@ -185,7 +191,7 @@ class _Script:
         elif isinstance(step, Restart):
             watch.restart()
         else:
-            self.app.append((watch.run("sh", "-c", self._command(step.what)), step.what))
+            self.app.append((self._let(step.what), step.what))
         return True
 
     def _next(self, timeline: Timeline, state: str) -> int:
@@ -206,17 +212,19 @@ class _Script:
         left = limit_seconds - usual if failed else 0.0
         return watch.until(lambda seen: bool(seen.announced()), max(0.0, left))
 
-    def _probes(self, count: int) -> bool:
+    def _probes(self, count: int, limit_seconds: float = math.inf) -> bool:
         wanted = len(self._watch.timeline().probes) + count
-        return self._watch.until(lambda seen: len(seen.probes) >= wanted, self._patience)
+        patience = min(self._patience, limit_seconds)
+        return self._watch.until(lambda seen: len(seen.probes) >= wanted, patience)
 
-    def _command(self, what: str) -> str:
-        """The shell command that makes the app do something."""
+    def _let(self, what: str) -> float:
+        """Let the app do something; returns from when on, in seconds from the start."""
         if what == FAULT:
-            return f"touch {FAULT_FILE}"
+            # Not by a command: somebody else's image need not have one.
+            return self._watch.put(FAULT_FILE)
         hung = bool(self.app) and self.app[-1][1] == HANGS
         if what == HANGS or hung:
             # Under `--init` the app is the only child of the first process.
             signal = "CONT" if hung else "STOP"
-            return f"kill -{signal} $(cat /proc/1/task/1/children)"
-        return f"rm {FAULT_FILE}"
+            return self._watch.run("sh", "-c", f"kill -{signal} $(cat /proc/1/task/1/children)")
+        return self._watch.run("rm", FAULT_FILE)

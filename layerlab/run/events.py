@@ -50,6 +50,12 @@ class Listener:
         """The time on the engine's clock, in seconds since 1970."""
         return time.time() + self.skew_seconds
 
+    def check(self) -> None:
+        """Raises RunLost where nothing more will be heard."""
+        with self._changed:
+            if self._lost is not None:
+                raise RunLost(self._lost)
+
     def of(self, name: str) -> list[Event]:
         """What happened to a container until now, oldest first."""
         with self._changed:
@@ -100,10 +106,10 @@ def listening(endpoint: Endpoint, run: Run) -> Iterator[Listener]:
         asked = time.time()
         says = client.info()["SystemTime"]
         answered = time.time()
-        listener = Listener(_seconds(says) - (asked + answered) / 2 if endpoint.remote else 0.0)
+        listener = Listener(engine_time(says) - (asked + answered) / 2 if endpoint.remote else 0.0)
         stream = client.api.events(
             # The engine keeps the last ones: what happens before it listens is not lost.
-            since=int(_seconds(says)),
+            since=int(engine_time(says)),
             filters={"type": "container", "label": f"{RUN_LABEL}={run.id}"},
             decode=True,
         )
@@ -135,6 +141,6 @@ def listening(endpoint: Endpoint, run: Run) -> Iterator[Listener]:
         client.close()
 
 
-def _seconds(text: str) -> float:
+def engine_time(text: str) -> float:
     """Seconds since 1970 of a time as the engine writes it, to the microsecond."""
     return datetime.fromisoformat(text).timestamp()

@@ -3,11 +3,10 @@
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from layerlab.build.failure import shorten
-from layerlab.run.events import Event
+from layerlab.run.events import Event, engine_time
 from layerlab.run.health import (
     END,
     FAULT,
@@ -68,7 +67,8 @@ class Timeline:
         found = [(0.0, REFUSES)]
         before = 0.0
         for probe in self.probes:
-            failed = HANGS if probe.seconds > self.check.timeout else FAULT
+            stopped = probe.exit_code == STOPPED and probe.seconds > self.check.timeout
+            failed = HANGS if stopped else FAULT
             middle = (before + probe.begin_seconds) / 2
             found.append((middle, OK if probe.exit_code == 0 else failed))
             before = probe.end_seconds
@@ -132,19 +132,24 @@ def recorded(
 
 
 def _entry(entry: Mapping[str, Any], begun: float) -> Probe:
-    begin, end = (
-        datetime.fromisoformat(entry[key]).timestamp() - begun for key in ("Start", "End")
-    )
+    begin, end = (engine_time(entry[key]) - begun for key in ("Start", "End"))
     return Probe(begin, end, int(entry["ExitCode"]), str(entry["Output"]))
 
 
 def _completed(probes: Sequence[Probe], entries: Sequence[Probe]) -> tuple[Probe, ...]:
-    """Probes by events, each replaced by its entry in the log, which has the engine's own verdict."""
-    found = sorted(set(entries), key=lambda probe: probe.begin_seconds)
+    """Probes by events, each replaced by its entry in the log, which has the engine's own verdict.
+
+    A probe whose command can't be started is in the log alone.
+    """
+    unused = sorted(set(entries), key=lambda entry: entry.begin_seconds)
+    found = []
     for probe in probes:
-        if all(abs(one.begin_seconds - probe.begin_seconds) > _SAME for one in found):
+        apart = [abs(entry.begin_seconds - probe.begin_seconds) for entry in unused]
+        if apart and min(apart) <= _SAME:
+            found.append(unused.pop(apart.index(min(apart))))
+        else:
             found.append(probe)
-    return tuple(sorted(found, key=lambda probe: probe.begin_seconds))
+    return tuple(sorted([*found, *unused], key=lambda probe: probe.begin_seconds))
 
 
 def app_course(

@@ -1,7 +1,7 @@
 """Things done at the same time: their waits overlap, and no thread outlives an interruption."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, TypeVar
@@ -12,17 +12,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+@contextmanager
 def each(
     items: Sequence[T],
     do: Callable[[T], R],
     *,
     at_once: int,
     interrupt: Callable[[], None],
-) -> Iterator[tuple[T, R | LabError]]:
-    """Do the same with each of some items, ``at_once`` at a time; each with its result, as they end.
+) -> Iterator[Iterator[tuple[T, R | LabError]]]:
+    """Do the same with each of some items, ``at_once`` at a time; gives each with its result, as they end.
 
-    A problem of one item is its result. When the caller stops early (Ctrl-C) or the run is lost,
-    ``interrupt`` has to make those end that are under way; the others are not begun.
+    A problem of one item is its result. When the body ends early (Ctrl-C, a lost run), ``interrupt`` has
+    to make those end that are under way; the others are not begun.
 
     Raises:
         RunLost: of any item.
@@ -30,18 +31,21 @@ def each(
     with ThreadPoolExecutor(at_once, thread_name_prefix="layerlab") as pool:
         futures = {pool.submit(do, item): item for item in items}
         try:
-            for future in as_completed(futures):
-                try:
-                    result: R | LabError = future.result()
-                except RunLost:
-                    raise
-                except LabError as problem:
-                    result = problem
-                yield futures[future], result
+            yield _results(futures)
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             interrupt()
             raise
+
+
+def _results(futures: Mapping[Future[R], T]) -> Iterator[tuple[T, R | LabError]]:
+    for future in as_completed(futures):
+        try:
+            yield futures[future], future.result()
+        except RunLost:
+            raise
+        except LabError as problem:
+            yield futures[future], problem
 
 
 class Started(Generic[T]):

@@ -1,8 +1,9 @@
 """A container whose health is watched: its events heard, its probes' log kept, things done to it."""
 
+import io
+import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import docker
@@ -11,7 +12,7 @@ import requests.exceptions
 
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
-from layerlab.run.events import Event, Listener
+from layerlab.run.events import Event, Listener, engine_time
 from layerlab.run.health import Check, configured
 from layerlab.run.timeline import Timeline, recorded, words
 
@@ -33,9 +34,10 @@ class Watched:
             raise NoHealthcheck(f"{name} has no HEALTHCHECK")
         self.check: Check = check
         self._command = words(check, found["Config"].get("Shell"))
-        self._started_at = _seconds(found["State"]["StartedAt"])
+        self._started_at = engine_time(found["State"]["StartedAt"])
         self._log: dict[str, dict[str, Any]] = {}
-        self._ended = 0
+        #: How many probes had begun, and execs ended, when the log was fetched.
+        self._begun = self._ended = 0
 
     def now(self) -> float:
         """Seconds since the container's start event, on the engine's clock."""
@@ -76,8 +78,12 @@ class Watched:
         A probe whose command can't be started has no event of its end.
         """
         ended = sum(event.action == "exec_die" for event in events)
-        begun = sum(event.action == f"exec_create: {self._command}" for event in events)
-        return ended - self._ended >= _KEPT - 1 or begun - len(timeline.probes) > 1
+        begun = self._probes_begun(events)
+        unknown = begun > self._begun and begun - len(timeline.probes) > 1
+        return ended - self._ended >= _KEPT - 1 or unknown
+
+    def _probes_begun(self, events: Sequence[Event]) -> int:
+        return sum(event.action == f"exec_create: {self._command}" for event in events)
 
     def asked_to_end(self) -> list[float]:
         """When the engine sent the app a signal to end, in seconds from the start."""
@@ -89,7 +95,7 @@ class Watched:
         said = self._asked(lambda api: api.logs(self.name, timestamps=True))
         begun = self.timeline().started_at
         found = [line for line in said.decode(errors="replace").splitlines() if containing in line]
-        return [_seconds(line.split(" ", 1)[0]) - begun for line in found]
+        return [engine_time(line.split(" ", 1)[0]) - begun for line in found]
 
     def _timeline_of(self, events: Sequence[Event]) -> Timeline:
         found = recorded(events, self._log.values(), self.check, self._command, self._started_at)
@@ -103,6 +109,7 @@ class Watched:
         for entry in (found["State"].get("Health") or {}).get("Log") or []:
             self._log[entry["Start"]] = entry
         self._ended = sum(event.action == "exec_die" for event in events)
+        self._begun = self._probes_begun(events)
         return found
 
     def run(self, *command: str) -> float:
@@ -119,6 +126,19 @@ class Watched:
                 f"{self.name}: `{' '.join(command)}` ended with {code}: "
                 f"{said.decode(errors='replace').strip()[:200]}"
             )
+        return self.now()
+
+    def put(self, path: str) -> float:
+        """Make an empty file in the container; returns when it was there, in seconds from the start.
+
+        Raises:
+            LabError: it can't be made.
+        """
+        folder, _, name = path.rpartition("/")
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo(name))
+        self._asked(lambda api: api.put_archive(self.name, folder or "/", packed.getvalue()))
         return self.now()
 
     def pause(self) -> None:
@@ -165,7 +185,3 @@ def watched(endpoint: Endpoint, listener: Listener, name: str) -> Iterator[Watch
 
 def _has_started(events: Sequence[Event]) -> bool:
     return any(event.action == "start" for event in events)
-
-
-def _seconds(text: str) -> float:
-    return datetime.fromisoformat(text).timestamp()

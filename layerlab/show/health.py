@@ -7,7 +7,7 @@ from layerlab.run.agreement import TOLERANCE_SECONDS, Comparison
 from layerlab.run.health import HEALTHY, STARTING, UNHEALTHY, HealthChange
 from layerlab.show.tables import in_cell, plain, table
 
-#: A second's share of a lane that is too long to be of use.
+#: What a lane shows of a timeline at most.
 LONGEST_SECONDS = 60.0
 _STATES_COLUMNS = 28
 _GLYPHS = {STARTING: "-", HEALTHY: "=", UNHEALTHY: "!"}
@@ -140,6 +140,8 @@ def disagreement(name: str, one: Comparison, log: str) -> str:
         if off == float("inf")
         else f"a change came {off:.2f} s off its prediction; {TOLERANCE_SECONDS:g} s are tolerated"
     )
+    if one.prediction.doubtful:
+        why += "; the app changed while a probe ran, so that it can't be told which of the two that saw"
     said = dict.fromkeys(" ".join(p.output.split()) for p in one.timeline.probes if p.exit_code)
     words = [f"a probe said: {plain(text)[:200]}" for text in list(said)[:3] if text]
     return "\n".join(
