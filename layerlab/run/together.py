@@ -1,7 +1,7 @@
 """Things done at the same time: their waits overlap, and no thread outlives an interruption."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, TypeVar
@@ -30,22 +30,22 @@ def each(
     """
     with ThreadPoolExecutor(at_once, thread_name_prefix="layerlab") as pool:
         futures = {pool.submit(do, item): item for item in items}
+
+        def results() -> Iterator[tuple[T, R | LabError]]:
+            for future in as_completed(futures):
+                try:
+                    yield futures[future], future.result()
+                except RunLost:
+                    raise
+                except LabError as problem:
+                    yield futures[future], problem
+
         try:
-            yield _results(futures)
+            yield results()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             interrupt()
             raise
-
-
-def _results(futures: Mapping[Future[R], T]) -> Iterator[tuple[T, R | LabError]]:
-    for future in as_completed(futures):
-        try:
-            yield futures[future], future.result()
-        except RunLost:
-            raise
-        except LabError as problem:
-            yield futures[future], problem
 
 
 class Started(Generic[T]):
