@@ -1,4 +1,4 @@
-"""Samples: which values of a build or an image are kept, and in which units."""
+"""Samples: which values of a build, an image or a transfer are kept, and in which units."""
 
 from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
@@ -60,4 +60,29 @@ def image_samples(variant: Variant, position: int, anatomy: Anatomy) -> list[Sam
         )
         for metric, value, unit in values
         if value is not None
+    ]
+
+
+def transfer_samples(
+    variant: Variant, scenario: str, position: int, layers: int, bytes_: int, seconds: float
+) -> list[Sample]:
+    """The values of a push to a registry or a pull from it, as the store keeps them."""
+    values = (
+        ("wall", seconds, "s"),
+        ("moved", bytes_, "bytes"),
+        ("moved-layers", layers, "layers"),
+    )
+    return [
+        Sample(
+            experiment="registry",
+            variant=variant.name,
+            digest=variant.digest,
+            scenario=scenario,
+            round=1,
+            position=position,
+            metric=metric,
+            value=value,
+            unit=unit,
+        )
+        for metric, value, unit in values
     ]
