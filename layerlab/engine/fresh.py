@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from layerlab.engine.choice import private_engine
-from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.lock import exclusive
 from layerlab.engine.private import PrivateEngine
 from layerlab.engine.tools import Tools
@@ -12,14 +11,14 @@ from layerlab.folders import cache_folder
 
 
 @contextmanager
-def beside(
-    endpoint: Endpoint,
+def engine(
     purpose: str,
+    image_store: str,
     progress: Callable[[str], None],
     *,
     suite: str | None = None,
 ) -> Iterator[PrivateEngine]:
-    """An engine beside ``endpoint``, with the same image store and this user's unpacked programs.
+    """An engine with an image store ("containerd", or the classic one), of this user's unpacked programs.
 
     Its folder is named by ``purpose``: a second process with the same purpose waits, and what a killed one
     left is removed first. ``suite`` is the Debian suite that its programs come from, the newest when None.
@@ -27,12 +26,11 @@ def beside(
     Raises:
         LabError: this machine can't have one, or it does not start.
     """
-    store = endpoint.can.image_store
-    name = f"{purpose}-{suite or 'newest'}-{store}"
+    name = f"{purpose}-{suite or 'newest'}-{image_store}"
     own = PrivateEngine(
         cache_folder() / "engines" / name,
         Tools(private_engine().tools.folder, suite),
-        containerd_store=store == "containerd",
+        containerd_store=image_store == "containerd",
     )
     lock = own.folder.parent / f"{name}.lock"
     with exclusive(lock, progress, f"waiting for another run that needs an engine for {purpose}"):

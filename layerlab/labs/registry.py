@@ -173,7 +173,7 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Transfers:
         there = stack.enter_context(registry.serving(endpoint, lab.run, image.reference))
         second = None
         if lacking is None:
-            engine = stack.enter_context(fresh.beside(endpoint, "pulls", say))
+            engine = stack.enter_context(fresh.engine("pulls", endpoint.can.image_store, say))
             leads = relay.leading(engine, there.port, (endpoint.address, there.port))
             stack.enter_context(leads)
             second = engine.endpoint()
