@@ -70,7 +70,7 @@ class Lesson:
                 tables.lesson(triage.rows(self.littered), style),
                 (
                     "On an engine of its own that was littered for this and is gone. Bytes of images: what no "
-                    + "other image shares; of the cache: what no image has.",
+                    + "other image shares; of the cache: what no image has. *: once its container is gone.",
                     f"Predicted, then run: {', '.join(s.command.words for s in self.steps)}. In {right} of "
                     + f"{len(self.steps)} exactly what was predicted was gone.",
                 ),

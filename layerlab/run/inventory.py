@@ -80,8 +80,8 @@ class CacheRecord:
 class Inventory:
     """All of it, at one moment."""
 
-    #: Of the engine's API, such as (1, 51).
-    api: tuple[int, ...]
+    #: The engine's release, such as (28, 5, 2).
+    engine: tuple[int, ...]
     #: As :class:`~layerlab.engine.endpoint.Capabilities` names it.
     image_store: str
     containers: tuple[Container, ...] = ()
@@ -106,7 +106,7 @@ def take(endpoint: Endpoint) -> Inventory:
         ]
         networks = [_network(one.attrs) for one in client.networks.list(greedy=True)]
         return Inventory(
-            version_tuple(endpoint.can.api),
+            version_tuple(endpoint.can.engine),
             endpoint.can.image_store,
             tuple(containers),
             tuple(networks),

@@ -11,8 +11,11 @@ from dataclasses import dataclass, replace
 
 from layerlab.run.inventory import Container, Image, Inventory, full
 
-#: The first API whose volume prune takes anonymous volumes only, unless it is told to take all (Engine 23).
-ANONYMOUS_ONLY = (1, 42)
+#: The first engine whose volume prune takes anonymous volumes only, unless it is told to take all.
+ANONYMOUS_ONLY = (23,)
+#: The first whose containerd store leaves a last tag to an image that a container was created from by its id
+#: (moby/moby#48076, #48488); before, it lost all its tags.
+KEEPS_LAST = (27, 3)
 #: Records that a prune without --all leaves alone, used or not.
 _KEPT_KINDS = ("internal", "frontend")
 CONTAINERS, NETWORKS, VOLUMES, IMAGES, CACHE = "container", "network", "volume", "image", "builder"
@@ -74,7 +77,7 @@ class Taken:
 
 def exists(command: Command, inventory: Inventory) -> bool:
     """Whether the engine knows the command: `volume prune -a` came with Engine 23."""
-    return (VOLUMES, True) not in command.steps or inventory.api >= ANONYMOUS_ONLY
+    return (VOLUMES, True) not in command.steps or inventory.engine >= ANONYMOUS_ONLY
 
 
 def predict(inventory: Inventory, command: Command) -> Taken:
@@ -148,7 +151,7 @@ def _without(things: tuple[Container, ...], ids: frozenset[str]) -> tuple[Contai
 def _volumes(inventory: Inventory, everything: bool) -> frozenset[str]:
     """Volumes that no container has, stopped ones included."""
     used = {name for container in inventory.containers for name in container.volumes}
-    every = everything or inventory.api < ANONYMOUS_ONLY
+    every = everything or inventory.engine < ANONYMOUS_ONLY
     return frozenset(
         v.name for v in inventory.volumes if v.name not in used and (every or v.anonymous)
     )
@@ -239,8 +242,9 @@ def _of_containerd(inventory: Inventory, everything: bool) -> tuple[frozenset[st
             continue
         going = [name for name in names if name not in by_name]
         if len(going) == len(names) and image.id in by_id:
-            going.pop()  # the last one, so that what a container was created from by its id stays
-        if len(going) == len(names):
+            if inventory.engine >= KEEPS_LAST:
+                going.pop()
+        elif len(going) == len(names):
             images.add(image.id)
         tags.update(name for name in going if name in image.tags)
     return frozenset(images), frozenset(tags)

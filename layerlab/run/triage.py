@@ -15,9 +15,9 @@ from layerlab.run.prune import (
 )
 
 #: A stopped container holds its named volumes until it is gone itself.
-_BOTH = Command("container prune, volume prune -a", (("container", True), ("volume", True)))
+LATER = Command("volume prune -a *", (("container", True), ("volume", True)))
 #: From the mildest; what none of them takes stays.
-LADDER = (SYSTEM, SYSTEM_VOLUMES, SYSTEM_ALL, SYSTEM_ALL_VOLUMES, VOLUME_ALL, _BOTH)
+LADDER = (SYSTEM, SYSTEM_VOLUMES, SYSTEM_ALL, SYSTEM_ALL_VOLUMES, VOLUME_ALL, LATER)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def rows(found: Inventory) -> list[Row]:
             for i in found.images
         ),
         *(
-            ("build cache", _record(r.shared, r.in_use), 0 if r.shared else r.bytes, mildest("cache", r.id))
+            ("cache", _record(r.shared, r.in_use), 0 if r.shared else r.bytes, mildest("cache", r.id))
             for r in found.cache
         ),
     ]  # fmt: skip
@@ -86,7 +86,7 @@ def _state(running: bool) -> str:
 
 
 def _network(in_use: bool) -> str:
-    return "of a running container" if in_use else "of no running one"
+    return "of a running container" if in_use else "of no running container"
 
 
 def _user(running: Sequence[bool]) -> str:

@@ -22,7 +22,7 @@ def lesson(rows: Sequence[Row], style: str) -> str:
         ]
         for row in rows
     ]
-    return table(cells, ["", "which", "how many", "bytes", "goes with"], style, left=(0, 1, 4))
+    return table(cells, ["", "which", "count", "bytes", "goes with"], style, left=(0, 1, 4))
 
 
 def commands(taken: Mapping[str, tuple[Taken, int]], style: str) -> str:
