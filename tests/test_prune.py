@@ -153,7 +153,9 @@ def test_the_lesson_names_the_mildest_command() -> None:
     table = tables.lesson(
         triage.rows(replace(FULL, containers=(FULL.containers[0], held))), "simple"
     )
-    assert table == """\
+    assert (
+        table
+        == """\
            which                        count  bytes  goes with
 ---------  ---------------------------  -----  -----  ----------------------
 container  stopped                          1   10 B  system prune
@@ -170,6 +172,7 @@ image      of a running one                 1  100 B  -
 cache      of no image                      1    5 B  system prune
 cache      of no image                      2   10 B  system prune -a
 cache      of an image                      1    0 B  system prune -a"""
+    )
     assert max(map(len, table.splitlines())) <= 80
 
 
@@ -177,5 +180,5 @@ def test_commands_and_what_they_would_take() -> None:
     taken = {command.words: (predict(FULL, command), 1_000_000) for command in COMMANDS}
     lines = tables.commands(taken, "simple").splitlines()
     assert max(map(len, lines)) <= 80
-    assert lines[10].split() == "system prune 1 1 - 1 - 1+ 1.00 MB".split()
+    assert lines[10].split() == ["system", "prune", "1", "1", "-", "1", "-", "1+", "1.00", "MB"]
     assert "\\|" not in tables.commands(taken, "github")

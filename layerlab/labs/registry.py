@@ -14,11 +14,12 @@ from layerlab.engine.bases import Base
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError, RunLost
 from layerlab.image.export import from_engine
+from layerlab.image.layers import Image
 from layerlab.image.memory import of_user
 from layerlab.lab import Lab, slug
 from layerlab.record.samples import transfer_samples
 from layerlab.run import registry, transfers
-from layerlab.run.registry import Blob, Registry
+from layerlab.run.registry import Blob, Manifest, Registry
 from layerlab.run.transfers import Pull, Push
 from layerlab.show import registry as tables
 from layerlab.show.section import Section
@@ -55,18 +56,23 @@ class Moves:
     moved: str | None
     #: Whether the pull by digest brought the first image, whose tag had moved by then.
     pinned: bool | None
-    #: The compressed size by the image lab.
+    #: The size by the image lab: compressed, save the layers that the registry has plain.
     modelled_bytes: int
 
     @property
-    def compressed_bytes(self) -> int:
+    def total_bytes(self) -> int:
         """Of the first image's layers on the registry."""
-        return self.pushes[FIRST].manifest.compressed_bytes
+        return self.pushes[FIRST].manifest.bytes
+
+    @property
+    def plain(self) -> int:
+        """How many of these are plain tar archives."""
+        return sum(layer.plain for layer in self.pushes[FIRST].manifest.layers)
 
     @property
     def difference(self) -> float:
         """By what part the registry's size is more than the image lab's."""
-        return self.compressed_bytes / self.modelled_bytes - 1 if self.modelled_bytes else 0.0
+        return self.total_bytes / self.modelled_bytes - 1 if self.modelled_bytes else 0.0
 
     def bytes(self, scenario: str) -> int:
         """Of the new layers of a push."""
@@ -100,7 +106,7 @@ class Transfers:
         if not self.moves:
             return
         told = [
-            f"{name} ({len(push.manifest.layers)} layers, {bytes_text(push.manifest.compressed_bytes)})"
+            f"{name} ({len(push.manifest.layers)} layers, {bytes_text(push.manifest.bytes)})"
             for name, push in self.bases.items()
         ]
         yield Section(
@@ -130,6 +136,11 @@ class Transfers:
             "Size: all layers as the registry holds them. Model: the image lab's compressed size; up to "
             f"{TOLERANCE:.0%} apart is the compressor's doing, which Docker changes."
         )
+        if plain := [one for one in self.moves.values() if one.plain]:
+            yield (
+                f"{plain[0].plain} layers of {plain[0].variant} are there as plain tar: the engine pushes them "
+                "as it has them, and they were loaded so."
+            )
         looked = [one for one in self.moves.values() if one.pulls]
         noticed = [one for one in looked if one.moved]
         if noticed:
@@ -145,10 +156,10 @@ class Transfers:
 
 @dataclass(frozen=True)
 class _Images:
-    """A variant's images on the engine: a name for each push, and the first one's modelled size."""
+    """A variant's images on the engine: a name for each push, and what the image lab says of the first."""
 
     names: Mapping[str, str]
-    modelled_bytes: int
+    first: Image
 
 
 def measure(lab: Lab, variants: Sequence[Variant]) -> Transfers:
@@ -250,7 +261,6 @@ class _Measuring:
         """The image as the app is, and after each edit."""
         context = self._lab.context(f"{EXPERIMENT}-{slug(variant)}", None)
         names: dict[str, str] = {}
-        modelled = 0
         for edit in (None, *PUSHED_EDITS):
             scenario = _scenario(edit)
             if edit:
@@ -259,11 +269,8 @@ class _Measuring:
             names[scenario] = self._name(slug(variant), scenario)
             words = ("tag", self._lab.tag(variant), names[scenario])
             self._lab.endpoint.run(*words, doing="naming an image")
-            if edit is None:
-                engine, name = self._lab.endpoint, names[scenario]
-                read = from_engine(engine, name, of_user(), compress=True)
-                modelled = read.totals.compressed_bytes or 0
-        return _Images(names, modelled)
+        first = from_engine(self._lab.endpoint, names[FIRST], of_user(), compress=True)
+        return _Images(names, first)
 
     def _name(self, what: str, scenario: str) -> str:
         return f"layerlab/{EXPERIMENT}-{what}:{self._lab.run.id}-{scenario}"
@@ -297,7 +304,8 @@ class _Measuring:
             ]
             # The next variant, too, is to find only the base.
             self._second.run("rmi", "--force", *names, doing="removing what was pulled")
-        return Moves(variant.name, pushes, new, pulls, moved, pinned, images.modelled_bytes)
+        modelled = _modelled(images.first, pushes[FIRST].manifest)
+        return Moves(variant.name, pushes, new, pulls, moved, pinned, modelled)
 
     def _pull(
         self, variant: Variant, position: int, scenario: str, repository: str, tag: str
@@ -322,6 +330,16 @@ class _Measuring:
                 f"{variant.path.name}: the measurement of {scenario} is void: the registry's log does not "
                 "tell of the layers that its manifests show; is somebody else pushing to it?"
             )
+
+
+def _modelled(image: Image, manifest: Manifest) -> int:
+    """The image lab's size of what the registry holds.
+
+    The containerd store pushes a layer as it has it, and one of a loaded archive may be plain.
+    """
+    pairs = zip(image.layers, manifest.layers, strict=True)
+    sizes = (o.changeset.tar_bytes if b.plain else o.compressed_bytes or 0 for o, b in pairs)
+    return sum(sizes)
 
 
 def _base(variant: Variant) -> str:

@@ -50,6 +50,8 @@ class Blob:
 
     digest: str
     bytes: int
+    #: Whether it is a tar archive that nobody compressed.
+    plain: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Manifest:
     layers: tuple[Blob, ...]
 
     @property
-    def compressed_bytes(self) -> int:
+    def bytes(self) -> int:
         """Of all layers: what a pull by an engine that has nothing moves."""
         return sum(layer.bytes for layer in self.layers)
 
@@ -148,7 +150,8 @@ class Registry:
 
 
 def _blob(descriptor: Mapping[str, Any]) -> Blob:
-    return Blob(str(descriptor["digest"]), int(descriptor["size"]))
+    plain = str(descriptor.get("mediaType", "")).endswith(".tar")
+    return Blob(str(descriptor["digest"]), int(descriptor["size"]), plain)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ progress bar.
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import docker.errors
@@ -138,9 +138,9 @@ def pull(registry: Registry, target: Endpoint, repository: str, tag: str) -> Pul
     if said is not None:
         raise LabError(f"{reference} can't be pulled: {said}")
     image_id = str(_inspect(target, reference)["Id"])
-    layers = {layer.digest for layer in registry.manifest(repository, tag).layers}
+    layers = dict.fromkeys(registry.manifest(repository, tag).layers)
     sent = accesslog.downloaded(registry.requests()[known:], repository)
-    blobs = tuple(Blob(digest, count) for digest, count in sent.items() if digest in layers)
+    blobs = tuple(replace(one, bytes=sent[one.digest]) for one in layers if one.digest in sent)
     return Pull(image_id, seconds, blobs)
 
 

@@ -23,7 +23,7 @@ class Row(Protocol):
     @property
     def pulls(self) -> Mapping[str, Pull]: ...
     @property
-    def compressed_bytes(self) -> int: ...
+    def total_bytes(self) -> int: ...
     @property
     def modelled_bytes(self) -> int: ...
     @property
@@ -48,7 +48,7 @@ def pulls(moves: Mapping[str, Row], scenarios: Sequence[str], style: str) -> str
         [
             in_cell(plain(name), style),
             *(_pulled(one.pulls.get(scenario)) for scenario in scenarios),
-            megabytes(one.compressed_bytes).removesuffix(" MB"),
+            megabytes(one.total_bytes).removesuffix(" MB"),
             megabytes(one.modelled_bytes).removesuffix(" MB"),
             f"{one.difference:+.1%}",
         ]
