@@ -23,7 +23,8 @@ from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import registry
-from layerlab.labs.registry import FIRST, PULL, PUSHED_EDITS, TOLERANCE, UPDATE, Transfers
+from layerlab.labs.registry import PUSHED_EDITS, TOLERANCE, Transfers
+from layerlab.run.moves import FIRST, PULL, UPDATE, judge
 
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(registry.EXPERIMENT)]
 
@@ -39,7 +40,7 @@ def test_push_of_an_edit(transfers: Transfers, variant: Variant, edit: Edit) -> 
     """The registry is sent what the layer cache could not reuse, and nothing else."""
     expected = variant.expects("layer-cache", edit.scenario)
     moves = transfers.of(variant)
-    if registry.judge(moves, edit.scenario) != expected:
+    if judge(moves, edit.scenario) != expected:
         raise Unmet(registry.explain(variant, moves, edit.scenario, expected))
 
 

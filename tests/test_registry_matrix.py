@@ -12,7 +12,8 @@ from layerlab.engine.standins import RECIPES
 from layerlab.engine.transfer import bring
 from layerlab.lab import Settings, opened
 from layerlab.labs import registry
-from layerlab.labs.registry import FIRST, PULL, TOLERANCE, UPDATE, judge
+from layerlab.labs.registry import TOLERANCE
+from layerlab.run.moves import FIRST, PULL, UPDATE, judge
 from layerlab.run.registry import IMAGE
 from layerlab.show.live import Screen
 

@@ -1,36 +1,17 @@
 """Tables of the registry lab: what pushes and pulls moved."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from typing import Protocol
 
+from layerlab.run.moves import Moves
 from layerlab.run.registry import Blob
-from layerlab.run.transfers import Pull, Push
+from layerlab.run.transfers import Pull
 from layerlab.show.tables import in_cell, plain, table
 from layerlab.show.units import bytes_text, megabytes
 
 NOTHING = "-"
 
 
-class Row(Protocol):
-    """What was moved for one variant."""
-
-    @property
-    def pushes(self) -> Mapping[str, Push]: ...
-    @property
-    def new(self) -> Mapping[str, tuple[Blob, ...]]: ...
-    @property
-    def pulls(self) -> Mapping[str, Pull]: ...
-    @property
-    def total_bytes(self) -> int: ...
-    @property
-    def modelled_bytes(self) -> int: ...
-    @property
-    def difference(self) -> float: ...
-
-
-def pushes(moves: Mapping[str, Row], scenarios: Sequence[str], style: str) -> str:
+def pushes(moves: Mapping[str, Moves], scenarios: Sequence[str], style: str) -> str:
     """One variant a row, one push a column: layers, bytes and seconds."""
     rows = [
         [
@@ -42,7 +23,7 @@ def pushes(moves: Mapping[str, Row], scenarios: Sequence[str], style: str) -> st
     return table(rows, ["variant", *_heads(scenarios)], style, left=(0,))
 
 
-def pulls(moves: Mapping[str, Row], scenarios: Sequence[str], style: str) -> str:
+def pulls(moves: Mapping[str, Moves], scenarios: Sequence[str], style: str) -> str:
     """One variant a row: its pulls, its size on the registry, and what the image lab says."""
     rows = [
         [
