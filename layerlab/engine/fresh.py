@@ -1,7 +1,9 @@
 """A private engine for a while: empty when it begins, gone with all its images when it ends."""
 
+import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from layerlab.engine.choice import private_engine
 from layerlab.engine.lock import exclusive
@@ -28,15 +30,38 @@ def engine(
     """
     name = f"{purpose}-{suite or 'newest'}-{image_store}"
     own = PrivateEngine(
-        cache_folder() / "engines" / name,
+        _folder() / name,
         Tools(private_engine().tools.folder, suite),
         containerd_store=image_store == "containerd",
     )
-    lock = own.folder.parent / f"{name}.lock"
-    with exclusive(lock, progress, f"waiting for another run that needs an engine for {purpose}"):
+    with exclusive(
+        _lock(own.folder), progress, f"waiting for another run that needs an engine for {purpose}"
+    ):
         own.remove()
         try:
             own.start(progress)
             yield own
         finally:
             own.remove()
+
+
+def remove_dead() -> list[str]:
+    """Stop and delete the engines of killed runs; returns what was removed."""
+    removed = []
+    for folder in _folder().glob("*/"):
+        with _lock(folder).open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            PrivateEngine(folder, private_engine().tools).remove()
+            removed.append(f"engine {folder.name}")
+    return removed
+
+
+def _folder() -> Path:
+    return cache_folder() / "fresh"
+
+
+def _lock(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.lock")
