@@ -210,7 +210,7 @@ class _Measuring:
             (folder / "Dockerfile").write_text(f"FROM {base.reference}\n")
             endpoint = self._lab.endpoint
             endpoint.run(*words, folder, doing=f"putting a label on {base.name}")
-            repository = f"layerlab/base-{len(self._result.bases)}"
+            repository = self._repository(f"base-{len(self._result.bases)}")
             pushed = transfers.push(self._there, name, repository)
             if self._second:
                 transfers.pull(self._there, self._second, repository, TAG)
@@ -234,9 +234,18 @@ class _Measuring:
     def _name(self, what: str, scenario: str) -> str:
         return f"layerlab/{EXPERIMENT}-{what}:{self._lab.run.id}-{scenario}"
 
+    def _repository(self, name: str) -> str:
+        """A repository of this run.
+
+        Engines remember by a registry's address, which an earlier run's may have had, in which of its
+        repositories a layer is, and try the one with the most like path first (containerd,
+        core/remotes/docker; moby, distribution/push_v2.go).
+        """
+        return f"{self._lab.run.id.partition('t')[2]}/{name}"
+
     def one(self, variant: Variant, position: int, images: _Images) -> Moves:
         """A variant's pushes and pulls, one after another and alone."""
-        repository = f"layerlab/{slug(variant)}"
+        repository = self._repository(slug(variant))
         base = self._result.bases.get(_base(variant) or "")
         known = set(base.manifest.layers) if base else set()
         pushes: dict[str, Push] = {}
@@ -286,8 +295,8 @@ class _Measuring:
         told, moved = set(done.uploaded), set(done.uploaded) | set(done.mounted)
         if not told <= set(own) <= moved:
             raise LabError(
-                f"{variant.path.name}: the measurement of {scenario} is void: the registry's log does not "
-                "tell of the layers that its manifests show; is somebody else pushing to it?"
+                f"{variant.path.name}: the measurement of {scenario} is void: the layers that were sent, by the "
+                "registry's log, are not those that are new, by its manifests; is somebody else pushing to it?"
             )
 
 

@@ -50,8 +50,8 @@ class Blob:
 
     digest: str
     bytes: int
-    #: Whether it is a tar archive that nobody compressed.
-    plain: bool = False
+    #: Whether it is a tar archive that nobody compressed, by its media type.
+    plain: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
