@@ -28,6 +28,9 @@ from layerlab.run.moves import FIRST, PULL, UPDATE, judge
 
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(registry.EXPERIMENT)]
 
+#: Bytes of a few layers without a file.
+LITTLE = 1000
+
 
 @pytest.fixture(scope="module")
 def transfers(lab: Lab, selected_variants: list[Variant]) -> Transfers:
@@ -54,8 +57,11 @@ def test_pull_brings_what_is_missing(transfers: Transfers, variant: Variant) -> 
     moves = transfers.of(variant)
     if transfers.lacking:
         pytest.skip(f"nothing was pulled: {transfers.lacking}")
-    assert set(moves.pulls[PULL].downloaded) == set(moves.new[FIRST])
-    assert set(moves.pulls[UPDATE].downloaded) == set(moves.new[PUSHED_EDITS[0].scenario])
+    for pull, push in ((PULL, FIRST), (UPDATE, PUSHED_EDITS[0].scenario)):
+        brought, missing = set(moves.pulls[pull].downloaded), set(moves.new[push])
+        assert missing <= brought
+        # An engine fetches a layer again that is to lie on another one; what may be so is an empty one.
+        assert sum(layer.bytes for layer in brought - missing) < LITTLE
 
 
 def test_a_digest_stays_and_a_tag_moves(transfers: Transfers, variant: Variant) -> None:

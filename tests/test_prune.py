@@ -4,6 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from layerlab.engine.client import Client
+from layerlab.engine.endpoint import Endpoint
+from layerlab.errors import LabError
+from layerlab.labs import cleanup
 from layerlab.run import prune, triage
 from layerlab.run.inventory import (
     CacheRecord,
@@ -182,3 +186,9 @@ def test_commands_and_what_they_would_take() -> None:
     assert max(map(len, lines)) <= 80
     assert lines[10].split() == ["system", "prune", "1", "1", "-", "1", "-", "1+", "1.00", "MB"]
     assert "\\|" not in tables.commands(taken, "github")
+
+
+def test_nothing_is_pruned_on_an_engine_that_is_not_ours() -> None:
+    users = Endpoint("unix:///none.sock", "--engine", Client("docker"))
+    with pytest.raises(LabError, match="is not layerlab's own: nothing is pruned there"):
+        cleanup.step(users, SYSTEM)

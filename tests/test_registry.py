@@ -1,11 +1,15 @@
 """The registry lab without an engine: the access log, names, refusals, tables."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 
+from layerlab.build.variant import load
 from layerlab.engine.client import Client
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
+from layerlab.labs import registry as registry_lab
 from layerlab.labs.registry import PUSHES
 from layerlab.run import accesslog, transfers
 from layerlab.run.accesslog import Request
@@ -28,6 +32,7 @@ time="2026-11-25T17:19:28Z" level=info msg="response completed" http.request.met
 172.17.0.1 - - [25/Nov/2026:17:19:30 +0000] "GET /v2/v/one/blobs/sha256:aa HTTP/1.1" 206 24 "" "docker/28.5.2"
 172.17.0.1 - - [25/Nov/2026:17:19:30 +0000] "GET /v2/v/one/blobs/sha256:dd HTTP/1.1" 404 99 "" "docker/28.5.2"
 """
+PROJECT = Path(__file__).parent.parent
 ENDPOINT = Endpoint("unix:///none.sock", "--engine", Client("docker"))
 OWN = Blob("sha256:" + "a" * 64, 10_183_934)
 SOURCE = Blob("sha256:" + "b" * 64, 8_441)
@@ -154,6 +159,16 @@ def test_what_an_edit_cost_on_the_wire() -> None:
     assert judge(moves((SOURCE,)), "source-edit") == "copy"
     assert judge(moves((SOURCE, OWN)), "source-edit") == "install"
     assert judge(moves(()), "source-edit") == "nothing"
+
+
+def test_an_edit_that_sends_the_dependencies_again_is_explained() -> None:
+    variant = load(PROJECT / "dockerfiles" / "single-stage.Dockerfile")
+    told = registry_lab.explain(variant, moves((SOURCE, OWN)), "source-edit", "copy")
+    assert told.splitlines()[0] == (
+        "single-stage.Dockerfile: the push after the source-edit sent 10.2 MB in 2 layers, of 10.2 MB of the "
+        "first push; expected: copy, got: install."
+    )
+    assert "Copy only what the install needs first" in told
 
 
 def test_tables_fit_80_columns() -> None:
