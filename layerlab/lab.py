@@ -12,7 +12,7 @@ from layerlab.build import frontend
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
 from layerlab.build.variant import Variant
-from layerlab.engine import bases, leftovers
+from layerlab.engine import bases, fresh, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError, RunLost
@@ -206,7 +206,7 @@ def opened(
 
     Removes what dead runs left before it begins, and all that this run made when it ends.
     """
-    removed = leftovers.remove_dead(endpoint)
+    removed = [*leftovers.remove_dead(endpoint), *fresh.remove_dead()]
     if removed:
         screen.say(f"removed what an earlier run left: {', '.join(removed)}")
     folder = record_folder(settings.project)

@@ -106,3 +106,28 @@ def life_sample(
         value=value,
         unit=unit,
     )
+
+
+def transfer_samples(
+    variant: Variant, scenario: str, position: int, layers: int, bytes_: int, seconds: float
+) -> list[Sample]:
+    """The values of a push to a registry or a pull from it, as the store keeps them."""
+    values = (
+        ("wall", seconds, "s"),
+        ("moved", bytes_, "bytes"),
+        ("moved-layers", layers, "layers"),
+    )
+    return [
+        Sample(
+            experiment="registry",
+            variant=variant.name,
+            digest=variant.digest,
+            scenario=scenario,
+            round=1,
+            position=position,
+            metric=metric,
+            value=value,
+            unit=unit,
+        )
+        for metric, value, unit in values
+    ]

@@ -1,0 +1,64 @@
+"""Clean-up: what would `docker system prune` take?
+
+Builds, runs and stacks leave things behind: stopped containers, images that lost their tag, volumes, networks,
+the build cache. `docker system df` says how much; what a prune would take of it is known only afterwards.
+
+Here it is computed beforehand, from the engine's lists and moby's rules, and nothing is removed from the engine
+in use. That the rules are right is shown on a private engine that is littered for this, pruned, and thrown away.
+
+    system prune              stopped containers, networks of no running one, dangling images, cache of no image
+    system prune --volumes    also anonymous volumes of no container (before Engine 23: named ones, too)
+    system prune -a           also images that no container has, and all of the cache
+    volume prune -a           also named volumes of no container: nothing else takes these
+"""
+
+from pathlib import Path
+
+import pytest
+
+from layerlab.build.variant import Variant, load, variant_name
+from layerlab.errors import Unmet
+from layerlab.lab import Lab
+from layerlab.labs import cleanup
+from layerlab.labs.cleanup import DONE, Lesson
+from layerlab.run.prune import SYSTEM, SYSTEM_ALL, Command, predict
+
+PRODUCTION = Path(__file__).parent.parent / "dockerfiles" / "production.Dockerfile"
+pytestmark = [pytest.mark.engine, pytest.mark.experiment(cleanup.EXPERIMENT)]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """One variant is enough, for the base that the litter stands on.
+
+    As a parameter it is prepared with the other variants of a run.
+    """
+    asked = metafunc.config.getoption("variant")
+    if not asked or variant_name(PRODUCTION) in asked:
+        packaged = pytest.param(load(PRODUCTION), id=variant_name(PRODUCTION))
+    else:
+        why = f"it is measured with the variant {variant_name(PRODUCTION)}, which was not asked for"
+        packaged = pytest.param(None, id="none", marks=pytest.mark.skip(why))
+    metafunc.parametrize("packaged", [packaged], scope="module")
+
+
+@pytest.fixture(scope="module")
+def lesson(lab: Lab, packaged: Variant) -> Lesson:
+    """What prunes would take here, and what they took where it hurts nobody."""
+    return cleanup.measure(lab, packaged)
+
+
+@pytest.mark.parametrize("command", DONE, ids=lambda command: command.words)
+def test_exactly_what_was_predicted_is_gone(lesson: Lesson, command: Command) -> None:
+    """The rules by which it is computed are the engine's."""
+    if lesson.lacking:
+        pytest.skip(lesson.lacking)
+    (done,) = [step for step in lesson.steps if step.command == command]
+    if done.differences:
+        raise Unmet(cleanup.told(done))
+
+
+def test_no_system_prune_takes_a_named_volume(lesson: Lesson) -> None:
+    """What a database wrote stays, unless somebody says `volume prune -a`."""
+    named = {v.name for v in lesson.used.volumes if not v.anonymous}
+    for command in (SYSTEM, SYSTEM_ALL):
+        assert not predict(lesson.used, command).volumes & named

@@ -1,0 +1,237 @@
+"""A registry of our own: started, asked what it holds, removed.
+
+Engines take any address in 127.0.0.0/8 for a registry without TLS (dockerd, "insecure-registries"), and resolve it
+themselves: a registry that is published on an engine's loopback is 127.0.0.1 to that engine, whether it is
+here, in a network namespace of its own, or on another machine.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.leftovers import Run
+from layerlab.errors import LabError
+from layerlab.run import accesslog, diagnosis
+from layerlab.run.accesslog import Request
+from layerlab.run.container import remove
+
+IMAGE = "registry:2"
+PORT = 5000
+MEMORY = "512m"
+START_SECONDS = 20
+#: A port that is free for the engine may be taken on this machine, where its publishing answers, too.
+ATTEMPTS = 3
+_TAKEN = re.compile(r"already allocated|already in use")
+#: The grammar of distribution/reference (reference.go), for a repository and a tag.
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+#: A single image's manifest, as Docker and as OCI have it, and their indexes of several.
+_MANIFESTS = (
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+)
+_INDEXES = (
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.index.v1+json",
+)
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A layer or a configuration as a registry holds it."""
+
+    digest: str
+    bytes: int
+    #: Whether it is a tar archive that nobody compressed, by its media type.
+    plain: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a registry says an image is."""
+
+    digest: str
+    config: Blob
+    #: The lowest first.
+    layers: tuple[Blob, ...]
+
+    @property
+    def bytes(self) -> int:
+        """Of all layers: what a pull by an engine that has nothing moves."""
+        return sum(layer.bytes for layer in self.layers)
+
+
+@dataclass(frozen=True)
+class Registry:
+    """A registry that answers, as a container of an engine."""
+
+    endpoint: Endpoint
+    #: The container's.
+    name: str
+    port: int
+    _http: httpx.Client = field(repr=False, compare=False)
+
+    @property
+    def address(self) -> str:
+        """What an engine with the port on its loopback calls it."""
+        return f"127.0.0.1:{self.port}"
+
+    def reference(self, repository: str, tag: str = "latest") -> str:
+        """An image's name in this registry; ``tag`` may be a digest.
+
+        Raises:
+            LabError: it is no name that Docker takes.
+        """
+        if not _REPOSITORY.fullmatch(repository) or len(repository) > 255:
+            raise LabError(
+                f"`{repository}` is not a repository's name: use lower-case letters and digits, in "
+                "parts between slashes, with single `.`, `_` or `-` inside them"
+            )
+        if tag.startswith("sha256:"):
+            return f"{self.address}/{repository}@{tag}"
+        if not _TAG.fullmatch(tag):
+            raise LabError(
+                f"`{tag}` is not a tag: use up to 128 letters, digits, `_`, `.` and `-`, and begin with "
+                "none of the last two"
+            )
+        return f"{self.address}/{repository}:{tag}"
+
+    def manifest(self, repository: str, tag: str) -> Manifest:
+        """An image's manifest, by a tag or a digest; of an index, the first image's.
+
+        Raises:
+            LabError: the registry has none.
+        """
+        answer = self._manifest(repository, tag)
+        content: Mapping[str, Any] = answer.json()
+        if content.get("mediaType") in _INDEXES:
+            first = content["manifests"][0]["digest"]
+            return self.manifest(repository, first)
+        layers = tuple(_blob(layer) for layer in content["layers"])
+        return Manifest(answer.headers["Docker-Content-Digest"], _blob(content["config"]), layers)
+
+    def digest(self, repository: str, tag: str) -> str:
+        """The digest that a tag stands for now.
+
+        Raises:
+            LabError: the registry has no such tag.
+        """
+        return str(self._manifest(repository, tag).headers["Docker-Content-Digest"])
+
+    def requests(self) -> list[Request]:
+        """All that it has answered, by its access log."""
+        words = ("logs", self.name)
+        return accesslog.read(self.endpoint.run(*words, doing="reading the registry's log"))
+
+    def _manifest(self, repository: str, tag: str) -> httpx.Response:
+        self.reference(repository, tag)
+        accept = ", ".join((*_MANIFESTS, *_INDEXES))
+        try:
+            path = f"/v2/{repository}/manifests/{tag}"
+            answer = self._http.get(path, headers={"Accept": accept})
+        except httpx.HTTPError as error:
+            raise LabError(f"the registry at {self.address} does not answer: {error}") from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise LabError(f"the registry at {self.address} has no {repository}:{tag}")
+        if answer.is_error:
+            raise LabError(
+                f"the registry at {self.address} refuses to tell of {repository}:{tag}: "
+                f"{answer.status_code} {answer.reason_phrase}"
+            )
+        return answer
+
+
+def _blob(descriptor: Mapping[str, Any]) -> Blob:
+    plain = str(descriptor.get("mediaType", "")).endswith(".tar")
+    return Blob(str(descriptor["digest"]), int(descriptor["size"]), plain)
+
+
+@contextmanager
+def serving(endpoint: Endpoint, run: Run, image: str, *, port: int = 0) -> Iterator[Registry]:
+    """A registry as a container of ``image``; gone with all that was pushed to it at the end.
+
+    ``port`` is the one on the engine's loopback, 0 for one that is free.
+
+    Raises:
+        LabError: it does not start, or the port is taken.
+    """
+    name = f"layerlab-registry-{run.id}-{secrets.token_hex(2)}"
+    try:
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                _start(endpoint, run, image, name, port)
+                break
+            except LabError as error:
+                if not _TAKEN.search(str(error)):
+                    raise
+                remove(endpoint, name)
+                if port:
+                    raise LabError(
+                        f"the registry can't have port {port} of 127.0.0.1, which is taken: end what "
+                        "listens there, or name another port"
+                    ) from error
+                if attempt == ATTEMPTS:
+                    raise
+        with answering(endpoint, name, image) as registry:
+            yield registry
+    finally:
+        remove(endpoint, name)
+
+
+def _start(endpoint: Endpoint, run: Run, image: str, name: str, port: int) -> None:
+    near = endpoint.address in ("127.0.0.1", "localhost", "::1")
+    # From here, an engine of another machine is not reached on its loopback.
+    publish = f"{'127.0.0.1' if near else '0.0.0.0'}:{port or ''}:{PORT}"
+    words = ["run", "--detach", "--pull", "never", "--name", name, "--publish", publish]
+    words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--log-driver", "json-file"]
+    words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
+    endpoint.run(*words, image, doing="starting a registry", timeout=60)
+
+
+@contextmanager
+def answering(endpoint: Endpoint, name: str, image: str) -> Iterator[Registry]:
+    """The registry that is a running container, once it answers.
+
+    Raises:
+        LabError: it ends or does not answer in time, with the last lines of its log.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    said = ""
+    while not said:
+        # One that has ended publishes nothing.
+        with suppress(LabError):
+            said = endpoint.run("port", name, f"{PORT}/tcp", doing="asking for the port")
+        _still_there(endpoint, name, image, deadline)
+    port = int(said.split("\n", 1)[0].rpartition(":")[2])
+    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
+    # Proxies of the environment are for what is far away.
+    with httpx.Client(base_url=f"http://{host}:{port}", timeout=10, trust_env=False) as http:
+        while True:
+            with suppress(httpx.HTTPError):
+                if http.get("/v2/").status_code == httpx.codes.OK:
+                    break
+            _still_there(endpoint, name, image, deadline)
+            time.sleep(0.02)
+        yield Registry(endpoint, name, port, http)
+
+
+def _still_there(endpoint: Endpoint, name: str, image: str, deadline: float) -> None:
+    state = diagnosis.inspect(endpoint, name)["State"]
+    if state["Status"] in ("exited", "dead"):
+        raise LabError(
+            f"the registry, a container of {image}, ended before it answered (exit code "
+            f"{state['ExitCode']}){diagnosis.log_tail(endpoint, name)}"
+        )
+    if time.monotonic() > deadline:
+        raise LabError(
+            f"the registry, a container of {image}, did not answer on its port {PORT} in "
+            f"{START_SECONDS} s: is it a registry?{diagnosis.log_tail(endpoint, name)}"
+        )

@@ -1,0 +1,53 @@
+"""Tables of the registry lab: what pushes and pulls moved."""
+
+from collections.abc import Mapping, Sequence
+
+from layerlab.run.moves import Moves
+from layerlab.run.registry import Blob
+from layerlab.run.transfers import Pull
+from layerlab.show.tables import in_cell, plain, table
+from layerlab.show.units import bytes_text, megabytes
+
+NOTHING = "-"
+
+
+def pushes(moves: Mapping[str, Moves], scenarios: Sequence[str], style: str) -> str:
+    """One variant a row, one push a column: layers, bytes and seconds."""
+    rows = [
+        [
+            in_cell(plain(name), style),
+            *(_cell(one.new[s], one.pushes[s].seconds) for s in scenarios),
+        ]
+        for name, one in moves.items()
+    ]
+    return table(rows, ["variant", *_heads(scenarios)], style, left=(0,))
+
+
+def pulls(moves: Mapping[str, Moves], scenarios: Sequence[str], style: str) -> str:
+    """One variant a row: its pulls, its size on the registry, and what the image lab says."""
+    rows = [
+        [
+            in_cell(plain(name), style),
+            *(_pulled(one.pulls.get(scenario)) for scenario in scenarios),
+            megabytes(one.total_bytes).removesuffix(" MB"),
+            megabytes(one.modelled_bytes).removesuffix(" MB"),
+            f"{one.difference:+.1%}",
+        ]
+        for name, one in moves.items()
+    ]
+    heads = ["variant", "pull", "source edit", "size\nMB", "model\nMB", ""]
+    if style == "github":
+        heads = [head.replace("\n", " ") for head in heads]
+    return table(rows, heads, style, left=(0,))
+
+
+def _heads(scenarios: Sequence[str]) -> list[str]:
+    return [scenario.replace("-", " ") for scenario in scenarios]
+
+
+def _cell(blobs: Sequence[Blob], seconds: float) -> str:
+    return f"{len(blobs)}  {bytes_text(sum(b.bytes for b in blobs)):>7}  {seconds:.2f} s"
+
+
+def _pulled(one: Pull | None) -> str:
+    return _cell(one.downloaded, one.seconds) if one else NOTHING
