@@ -28,10 +28,10 @@ from layerlab.errors import LabError, Unmet
 from layerlab.lab import Lab
 from layerlab.labs import stack
 from layerlab.labs.stack import GATED, UNGATED, Ready, Stacks
-from layerlab.run.absence import CACHE, COUNT, DATABASE, HEALTH, READ, READY, WRITE
-from layerlab.run.start import Start
 from layerlab.run import reach, volumes
+from layerlab.run.absence import CACHE, COUNT, DATABASE, HEALTH, READ, READY, WRITE
 from layerlab.run.container import PORT
+from layerlab.run.start import Start
 
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(stack.EXPERIMENT)]
 

@@ -12,15 +12,15 @@ from layerlab.build.variant import Variant, load
 from layerlab.engine import bases
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
-from layerlab.run.fate import Fate, Written
-from layerlab.run.absence import CACHE, DATABASE, Away, Gap, Rebuilt
-from layerlab.run.start import Start
 from layerlab.record.store import Sample
 from layerlab.run import absence, events, fate, reach, stack, volumes, watcher
 from layerlab.run import start as start_of
+from layerlab.run.absence import CACHE, DATABASE, Away, Gap, Rebuilt
 from layerlab.run.events import Listener
+from layerlab.run.fate import Fate, Written
 from layerlab.run.reach import Matrix
 from layerlab.run.stack import Stack
+from layerlab.run.start import Start
 from layerlab.run.startup import WEB
 from layerlab.run.volumes import Kinds
 from layerlab.show import stack as tables
@@ -111,7 +111,7 @@ def prepared(lab: Lab) -> Iterator[Ready]:
             more={watcher.SERVICE: watcher.service(helper)},
         ) as this,
     ):
-        this.compose("build", "--quiet", timeout=lab.settings.build_limit_seconds)
+        this.compose("build", timeout=lab.settings.build_limit_seconds)
         lab.took["stack: its image"] = time.monotonic() - begun
         yield Ready(this, listener, helper)
 

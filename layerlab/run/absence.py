@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from layerlab.errors import LabError
-from layerlab.run.start import SERVE_SECONDS
 from layerlab.run import killing, traffic
 from layerlab.run.events import Listener
 from layerlab.run.stack import Stack
+from layerlab.run.start import SERVE_SECONDS
 from layerlab.run.startup import WEB
 from layerlab.run.traffic import Answer, Ask, Traffic
 

@@ -90,7 +90,7 @@ class Stack:
         doing = f"docker compose {words[0]}"
         try:
             code, out, err = _run(
-                self.endpoint.command(*own, *words), self.environ, self.files[0].parent, timeout
+                self.endpoint.command(*own, *words), self.environ, self.folder, timeout
             )
         except subprocess.TimeoutExpired as error:
             raise NotUp(f"{doing} did not end in {timeout:.0f} s{self._waited_for()}") from error

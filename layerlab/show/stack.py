@@ -17,7 +17,6 @@ from layerlab.show.section import Section
 from layerlab.show.tables import in_cell, plain, table
 from layerlab.show.timeline import Bar
 
-
 NO, SURPRISE = "-", " !"
 
 

@@ -121,7 +121,7 @@ def _draw(title: str, bars: Sequence[Bar]) -> str:
         for part, (_, colour) in zip(bar.parts(end), _PARTS, strict=True):
             if part is not None:
                 begun, ended = part
-                look: dict[str, Any] = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
+                look["facecolor"] = colour
                 axes.add_patch(Rectangle((begun, row - 0.32), ended - begun, 0.64, **look))
         axes.annotate(
             name,
