@@ -19,6 +19,8 @@ from layerlab.run.stack import PROJECT_LABEL, SERVICE_LABEL, Stack
 BEAT_SECONDS = 0.05
 #: Longer than the app waits for a server (app/storage.py).
 PATIENCE_SECONDS = 5
+#: How often the engine is asked at most for the web service's port.
+_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ async def _ask(
     async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http:
         number, due = 0, time.monotonic()
         while not ending.is_set():
-            url = address.url or await asyncio.to_thread(address.look)
+            if address.doubted:
+                await asyncio.to_thread(address.look)
+            url = address.url
             if url:
                 number += 1
                 for ask in asks:
@@ -154,33 +158,41 @@ async def _one(
         status = (await http.request(ask.method, url + ask.path, json=body)).status_code
     except httpx.HTTPError:
         # A container that comes back, or its successor, may have another port.
-        address.forget(url)
+        address.doubt(url)
     traffic.add(Answer(ask, at, time.monotonic() - begun, status, note))
 
 
 class _Address:
-    """Where the web service answers now; asked of the engine again when it no longer does."""
+    """Where the web service answers; asked of the engine again when it does not, now and then."""
 
     def __init__(self, endpoint: Endpoint, project: str) -> None:
         self._host = endpoint.address
         self._client = endpoint.connect()
         self._filters = {"label": [f"{PROJECT_LABEL}={project}", f"{SERVICE_LABEL}=web"]}
+        self._looked = 0.0
+        self._sure = False
         self.url: str | None = None
 
-    def look(self) -> str | None:
+    @property
+    def doubted(self) -> bool:
+        """Whether it is time to look again."""
+        return not self._sure and time.monotonic() - self._looked > _LOOK_SECONDS
+
+    def look(self) -> None:
+        self._looked = time.monotonic()
         try:
             found = self._client.api.containers(filters=self._filters)
         except (docker.errors.DockerException, requests.exceptions.RequestException):
-            return None
+            return
         for one in found:
             for port in one.get("Ports") or ():
                 if port.get("PrivatePort") == PORT and port.get("PublicPort"):
                     self.url = f"http://{self._host}:{port['PublicPort']}"
-        return self.url
+                    self._sure = True
 
-    def forget(self, url: str) -> None:
+    def doubt(self, url: str) -> None:
         if self.url == url:
-            self.url = None
+            self._sure = False
 
     def close(self) -> None:
         self._client.close()

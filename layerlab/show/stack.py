@@ -8,7 +8,7 @@ from layerlab.errors import LabError
 from layerlab.run import reach
 from layerlab.run.absence import Away, Gap, Rebuilt
 from layerlab.run.fate import Fate
-from layerlab.run.reach import HOST, OUTSIDE, PORTS, Matrix, Reach
+from layerlab.run.reach import HOST, OUTSIDE, PORTS, Matrix
 from layerlab.run.start import Start
 from layerlab.run.volumes import KINDS, QUESTIONS, Kinds
 from layerlab.show import timeline
@@ -75,7 +75,7 @@ def reach_section(config: Mapping[str, Any], found: Matrix, style: str) -> Secti
     columns = [*PORTS, OUTSIDE]
     rows = []
     for one in (*PORTS, HOST):
-        cells = [_cell(found.get((one, other)), wanted.get((one, other))) for other in columns]
+        cells = [_cell((one, other), found, wanted) for other in columns]
         rows.append([one, *cells])
     headers = ["from", *(f"{name}:{port}" for name, port in PORTS.items()), OUTSIDE]
     surprises = reach.differences(config, found)
@@ -91,11 +91,13 @@ def reach_section(config: Mapping[str, Any], found: Matrix, style: str) -> Secti
     )
 
 
-def _cell(found: Reach | None, wanted: Reach | None) -> str:
-    if found is None or wanted is None:
+def _cell(pair: tuple[str, str], found: Matrix, wanted: Matrix) -> str:
+    if pair not in found:
         return ""
-    text = "yes" if found.answers else "name only" if found.resolves else NO
-    return text + (SURPRISE if found.answers != wanted.answers else "")
+    got = found[pair]
+    # The outside is asked by its address, which needs no resolving.
+    text = "yes" if got.answers else "name only" if got.resolves and pair[1] != OUTSIDE else NO
+    return text + (SURPRISE if got.answers != wanted[pair].answers else "")
 
 
 def away_section(away: Mapping[str, Away], gap: Gap, rebuilt: Rebuilt, style: str) -> Section:
