@@ -13,7 +13,7 @@ from layerlab.engine import bases
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
 from layerlab.record.store import Sample
-from layerlab.run import absence, events, fate, reach, stack, volumes, watcher
+from layerlab.run import absence, events, fate, prepare, reach, volumes, watcher
 from layerlab.run import start as start_of
 from layerlab.run.absence import CACHE, DATABASE, Away, Gap, Rebuilt
 from layerlab.run.events import Listener
@@ -102,7 +102,7 @@ def prepared(lab: Lab) -> Iterator[Ready]:
     lab.bases += [base for base in had if base.name not in {known.name for known in lab.bases}]
     with (
         events.listening(lab.endpoint, lab.run) as listener,
-        stack.prepared(
+        prepare.prepared(
             lab.endpoint,
             lab.run,
             lab.settings.project,
@@ -187,12 +187,21 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
     this.down("--volumes")
     ungated = this.with_files("ungated.yaml")
     second = start_of.observed(
-        lab.endpoint, ready.listener, ungated, lambda: ungated.up("--no-build"), gated=False
+        lab.endpoint,
+        ready.listener,
+        ungated,
+        lambda: bare_up(ungated),
+        gated=False,
     )
     result.starts[UNGATED] = second
     _store_start(lab, UNGATED, second)
     result.fates.append(note.after(fate.REMOVED, expected=False))
     lab.screen.done()
+
+
+def bare_up(this: Stack) -> None:
+    """`docker compose up` and nothing else, as it is timed."""
+    this.compose("up", "--detach", "--no-build")
 
 
 def _variants(lab: Lab, this: Stack, variants: Sequence[Variant], result: Stacks) -> None:
@@ -204,7 +213,7 @@ def _variants(lab: Lab, this: Stack, variants: Sequence[Variant], result: Stacks
             begun = time.monotonic()
             other = this.with_variables(WEB_IMAGE=image)
             # Not asked to end in peace: a shell-form CMD would take ten seconds to say no.
-            other.compose("up", "--detach", "--no-build", "--no-deps", "--timeout", "1", WEB)
+            other.up("--no-build", "--no-deps", "--timeout", "1", WEB)
             other.await_ready(lab.settings.start_limit_seconds)
             text = f"written by {variant.name}"
             other.write(text)

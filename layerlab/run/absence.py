@@ -147,7 +147,7 @@ def rebuilt(stack: Stack) -> Rebuilt:
     with traffic.asking(stack, (HEALTH, edited), BEAT_SECONDS / 2) as asked:
         time.sleep(WELL_SECONDS)
         begun = time.time()
-        stack.up("--build")
+        stack.compose("up", "--detach", "--build")
         command_seconds = time.time() - begun
         answered = asked.until(edited.path, 200, begun, SERVE_SECONDS)
         time.sleep(WELL_SECONDS / 2)

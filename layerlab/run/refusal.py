@@ -93,6 +93,12 @@ def _interpolation(match: re.Match[str], files: Sequence[Path], _: str) -> Refus
     return Refusal(f"{_at(files, *path.split('.'))}{path}: {why}")
 
 
+def _unmergeable(match: re.Match[str], files: Sequence[Path], _: str) -> Refusal:
+    path = match["path"]
+    place = _at(files, *path.split("."))
+    return Refusal(f"{place}{path}: it is of another kind than in the file before")
+
+
 def _undefined(match: re.Match[str], files: Sequence[Path], _: str) -> Refusal:
     kind, other, service = match["kind"], match["other"], match["service"]
     list_of = "depends_on" if kind == "service" else f"{kind}s"
@@ -141,6 +147,7 @@ _REASONS: tuple[tuple[str, Callable[[re.Match[str], Sequence[Path], str], Refusa
     (r"container (?P<container>\S+) is unhealthy", _unhealthy),
     (r"container (?P<container>\S+) exited \((?P<code>\d+)\)", _exited),
     (r"validating (?P<file>.+?): (?P<path>[\w.-]+) (?P<why>.+)", _invalid),
+    (r"cannot override (?P<path>[\w.-]+)", _unmergeable),
     (r"(?s)error while interpolating (?P<path>\S+): (?P<why>.+)", _interpolation),
     (r"(?s)invalid interpolation format for (?P<path>\S+)(?P<why>.+)", _interpolation),
     (

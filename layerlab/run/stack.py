@@ -1,14 +1,11 @@
-"""A stack: the project's compose files in a copy of their own, with this run's labels; always taken down."""
+"""A stack: a compose project of several services, and what can be done with it."""
 
 import os
-import secrets
 import shlex
-import shutil
-import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from json import loads
 from pathlib import Path
@@ -18,27 +15,19 @@ import docker.errors
 import httpx
 import requests.exceptions
 
-from layerlab.build.context import copy_context
 from layerlab.engine.command import last_lines
-from layerlab.engine.endpoint import Endpoint, unreachable, version_tuple
-from layerlab.engine.leftovers import Run
+from layerlab.engine.endpoint import Endpoint, unreachable
 from layerlab.errors import LabError
 from layerlab.run import composefile, diagnosis, refusal
+from layerlab.run.attempt import attempt
 from layerlab.run.container import PORT
-from layerlab.run.override import override
 from layerlab.run.refusal import Refusal
 
 COMPOSE_FILE = "compose.yaml"
-#: What is ours in a folder of compose files.
-OVERRIDE = "layerlab.yaml"
-SECRET = "database_password.txt"
 #: Longer than a health check with a start period of 30 s needs to say that a service is unhealthy.
 UP_SECONDS = 120
-_KILLED_SECONDS = 10
 #: How often a start is tried again when a port that Docker picked turns out to be another engine's.
 TRIES = 5
-#: The first engine that can keep its own machine out of an internal network (moby 28.0, `isolated`).
-CLOSING_ENGINE = (28, 0)
 PROJECT_LABEL = "com.docker.compose.project"
 SERVICE_LABEL = "com.docker.compose.service"
 
@@ -89,7 +78,7 @@ class Stack:
         own = ["compose", *files, "--project-name", self.name]
         doing = f"docker compose {words[0]}"
         try:
-            code, out, err = _run(
+            code, out, err = attempt(
                 self.endpoint.command(*own, *words), self.environ, self.folder, timeout
             )
         except subprocess.TimeoutExpired as error:
@@ -140,14 +129,22 @@ class Stack:
         return found
 
     def up(self, *words: str) -> None:
-        """`docker compose up` with what it needs to exist looked at first.
+        """`docker compose up`, with what it needs to exist looked at first.
+
+        It is tried again where a port that Docker picked is another engine's, of which it can't know.
 
         Raises:
             NotUp: it did not come up; what it has made until then is there, for :func:`prepared` to
-                take down.
+                remove.
         """
         self.check_sources()
-        self.compose("up", "--detach", *words)
+        for left in reversed(range(TRIES)):
+            try:
+                self.compose("up", "--detach", *words)
+                return
+            except NotUp as error:
+                if error.port is None or self.environ["WEB_PORT"] != "0" or not left:
+                    raise
 
     def check_sources(self) -> None:
         """See to it that the secrets' files are there, before anything is made.
@@ -225,102 +222,3 @@ class Stack:
             return answer.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             raise LabError(f"web: {method} /notes: {error}") from error
-
-
-@contextmanager
-def prepared(
-    endpoint: Endpoint,
-    run: Run,
-    project: Path,
-    *,
-    images: Mapping[str, str],
-    build_contexts: Sequence[tuple[str, str]] = (),
-    more: Mapping[str, Any] | None = None,
-) -> Iterator[Stack]:
-    """The project's stack, ready to be started, in a copy that may be edited; taken down at the end.
-
-    Neither the user's `.env` nor their secrets are used: the copy has a password of its own.
-    For ``images``, ``build_contexts`` and ``more`` see :func:`layerlab.run.override.override`.
-
-    Raises:
-        NotUp: a compose file is broken.
-        LabError: the engine is another machine's, which has not the files that are mounted.
-    """
-    if endpoint.remote:
-        raise LabError(
-            "the engine is on another machine, and compose mounts secrets and folders from here: "
-            "use --engine private"
-        )
-    name = f"layerlab-{run.id}-{secrets.token_hex(2)}"
-    folder = run.folder / "stacks" / name
-    _copy(project, folder)
-    compose = folder / "compose"
-    password = compose / SECRET
-    password.write_text(secrets.token_hex(16), encoding="utf-8")
-    # Compose mounts it as it is, and each service reads it as a user of its own.
-    password.chmod(0o644)
-    own = {k: v for k, v in endpoint.environ().items() if not k.startswith("COMPOSE_")}
-    variables = {
-        "WEB_IMAGE": f"layerlab/stack:{name.removeprefix('layerlab-')}",
-        "WEB_PORT": "0",
-        "APP_NAME": "layerlab",
-        "VERSION": "1.0.0",
-        "DATABASE_PASSWORD_SOURCE": str(password),
-    }
-    if version_tuple(endpoint.can.engine) < CLOSING_ENGINE:
-        variables["CLOSED_NETWORK"] = "nat"
-    stack = Stack(endpoint, name, folder, (compose / COMPOSE_FILE,), {**own, **variables})
-    text = override(
-        stack.config(), run.labels, images=images, build_contexts=build_contexts, more=more
-    )
-    (compose / OVERRIDE).write_text(text, encoding="utf-8")
-    stack = stack.with_files(OVERRIDE)
-    try:
-        yield stack
-    finally:
-        # What can't be taken down now is found by its labels when the run ends.
-        with suppress(LabError):
-            stack.down("--volumes", "--remove-orphans", "--timeout", "1")
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _copy(project: Path, folder: Path) -> None:
-    copy_context(project / "app", folder / "app", None)
-    for part, pattern in (("compose", "*.yaml"), ("dockerfiles", "*")):
-        (folder / part).mkdir()
-        for file in sorted((project / part).glob(pattern)):
-            if file.is_file():
-                shutil.copy(file, folder / part / file.name)
-
-
-def _run(
-    words: Sequence[str], environ: Mapping[str, str], cwd: Path, timeout: float
-) -> tuple[int, str, str]:
-    """Run a command with all that it starts; nothing of it outlives this call.
-
-    Raises:
-        subprocess.TimeoutExpired: it did not end in ``timeout`` seconds.
-    """
-    process = subprocess.Popen(
-        words,
-        env=environ,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-    )
-    try:
-        out, err = process.communicate(timeout=timeout)
-        return process.returncode, out, err
-    except BaseException:
-        # The plugin is a process of its own, and would go on making containers.
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=_KILLED_SECONDS)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        raise
