@@ -188,6 +188,7 @@ def test_by_hand(endpoint: Endpoint, run: Run, had: list[bases.Base], tmp_path: 
         query = ("psql", "-U", "notes", "-Atc", "INSERT INTO notes (text) VALUES ('by hand')")
         assert compose("exec", "-T", "database", *query).stdout.strip() == "INSERT 0 1"
         assert up("--build") == 0
+        assert asked("/ready").status_code == 200
         assert compose("down").returncode == 0
         assert up() == 0
         assert [note["text"] for note in asked("/notes").json()] == ["by hand"]

@@ -85,7 +85,7 @@ def reach_section(config: Mapping[str, Any], found: Matrix, style: str) -> Secti
         (
             "yes: its name resolves and it answers in its own protocol; -: neither. The host, the engine's "
             + "machine, tries the containers' addresses; outside is a server there.",
-            *(f"!{SURPRISE} {one}." for one in surprises),
+            *(f"{SURPRISE.strip()} {one}." for one in surprises),
             *(("All of it is as the file promises.",) if not surprises else ()),
         ),
     )
