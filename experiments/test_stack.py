@@ -27,7 +27,8 @@ from layerlab.build.variant import Variant, variant_name
 from layerlab.errors import LabError, Unmet
 from layerlab.lab import Lab
 from layerlab.labs import stack
-from layerlab.labs.stack import GATED, UNGATED, Ready, Stacks
+from layerlab.labs.stack import GATED, UNGATED, Ready
+from layerlab.labs.stack_result import Stacks
 from layerlab.run import reach, volumes
 from layerlab.run.absence import CACHE, COUNT, DATABASE, HEALTH, READ, READY, WRITE
 from layerlab.run.container import PORT
@@ -98,7 +99,9 @@ def started(
             try:
                 found.append(running.enter_context(services))
             except Exception as error:
-                raise ready.stack.not_up(str(error)) from error
+                # pytest-docker quotes what compose said.
+                said = str(error).partition('"""')[2].rpartition('"""')[0]
+                raise ready.stack.not_up(said) from error
 
         ready.stack.check_sources()
         first = stack.start(lab, ready, up)
@@ -182,8 +185,20 @@ def test_networks(full: Stacks) -> None:
     if told := reach.differences(full.reaching.config, full.reaching.found):
         raise Unmet("\n".join(told))
     found = full.reaching.found
+    assert full.reaching.published == ["web"]
     assert [one for one in reach.PORTS if found[one, reach.OUTSIDE].answers] == ["web"]
     assert [one for one in reach.PORTS if found[one, "database"].answers] == ["web", "database"]
+
+
+def test_the_host_does_not_reach_the_database(full: Stacks, lab: Lab) -> None:
+    """No port of it is published, and not even the engine's own machine has a way to its address."""
+    assert full.reaching
+    if reach.promised(full.reaching.config)[reach.HOST, DATABASE].answers:
+        pytest.skip(
+            f"Engine {lab.endpoint.can.engine} can't keep its machine out; 28.0 and newer can"
+        )
+    assert full.reaching.found[reach.HOST, "web"].answers
+    assert not full.reaching.found[reach.HOST, DATABASE].answers
 
 
 def test_rebuild_in_place(full: Stacks) -> None:

@@ -205,7 +205,7 @@ def test_a_broken_promise_is_told() -> None:
     assert reach.differences(CONFIG, found) == [
         "cache reaches database, and the file promises otherwise"
     ]
-    section = tables.reach_section(CONFIG, found, "simple")
+    section = tables.reach_section(CONFIG, found, ["web"], "simple")
     assert "yes !" in section.table
     assert any(note.startswith("! cache reaches database") for note in section.notes)
 
@@ -283,9 +283,10 @@ def everything() -> list[Section]:
     }
     return [
         *tables.start_sections(starts, "simple"),
-        tables.reach_section(CONFIG, reach.promised(CONFIG), "simple"),
-        tables.away_section(
-            away, Gap(2.4, 0.35, True, False), Rebuilt(2.5, 3.5, ["web"], True), "simple"
+        tables.reach_section(CONFIG, reach.promised(CONFIG), ["web"], "simple"),
+        tables.away_section(away, "simple"),
+        tables.gaps_section(
+            Gap(2.4, 0.35, True, False), Rebuilt(2.5, 3.5, ["web"], True), "simple"
         ),
         tables.notes_section([Fate("down -v, then up", False, False, True)], "simple"),
         tables.kinds_section(Kinds(facts, [Volume("f" * 64, "anonymous", "/app")]), "simple"),
@@ -303,9 +304,7 @@ def test_every_table_fits_a_terminal() -> None:
 
 def test_lost_notes_are_told() -> None:
     away = Away("database", [answer(0, 201, WRITE)], 0.7, 1.15, 43, 41)
-    section = tables.away_section(
-        {"database": away}, Gap(1, 1, True, False), Rebuilt(1, 1, ["web"], True), "simple"
-    )
+    section = tables.away_section({"database": away}, "simple")
     assert any("43 notes were accepted, 2 of them lost" in note for note in section.notes)
 
 

@@ -1,78 +1,30 @@
 """The stack lab: order, volumes, networks, rebuilds and failures of web, PostgreSQL and Redis."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from layerlab.build.variant import Variant, load
 from layerlab.engine import bases
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
+from layerlab.labs.stack_result import Reaching, Stacks
 from layerlab.record.store import Sample
 from layerlab.run import absence, events, fate, prepare, reach, volumes, watcher
 from layerlab.run import start as start_of
-from layerlab.run.absence import CACHE, DATABASE, Away, Gap, Rebuilt
+from layerlab.run.absence import CACHE, DATABASE
 from layerlab.run.events import Listener
-from layerlab.run.fate import Fate, Written
-from layerlab.run.reach import Matrix
+from layerlab.run.fate import Written
 from layerlab.run.stack import Stack
 from layerlab.run.start import Start
 from layerlab.run.startup import WEB
-from layerlab.run.volumes import Kinds
-from layerlab.show import stack as tables
-from layerlab.show.section import Section
 
 EXPERIMENT = "stack"
 #: The variant that compose.yaml builds.
 BUILT = "dockerfiles/production.Dockerfile"
 GATED, UNGATED = "service_healthy", "service_started"
-
-
-@dataclass(frozen=True)
-class Reaching:
-    """Who reaches whom, and the project that promises it."""
-
-    config: Mapping[str, Any]
-    found: Matrix
-
-
-@dataclass
-class Stacks:
-    """What the stack lab measured; what is None was not asked for."""
-
-    starts: dict[str, Start] = field(default_factory=dict)
-    reaching: Reaching | None = None
-    away: dict[str, Away] = field(default_factory=dict)
-    gap: Gap | None = None
-    rebuilt: Rebuilt | None = None
-    fates: list[Fate] = field(default_factory=list)
-    kinds: Kinds | None = None
-    #: Seconds until the stack was ready with a variant as its web image; or why it was not.
-    variants: dict[str, float | LabError] = field(default_factory=dict)
-
-    def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
-        yield from tables.start_sections(self.starts, style)
-        if self.reaching:
-            yield tables.reach_section(self.reaching.config, self.reaching.found, style)
-        if self.gap and self.rebuilt:
-            yield tables.away_section(self.away, self.gap, self.rebuilt, style)
-        if self.kinds:
-            yield tables.notes_section(self.fates, style)
-            yield tables.kinds_section(self.kinds, style)
-        if self.variants:
-            yield tables.variants_section(self.variants, style)
-
-    def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """The starts as timelines."""
-        for name, start in self.starts.items():
-            path = folder / f"stack-start-{name}.svg"
-            tables.timeline_svg(name, start, path)
-            yield f"How the stack starts with depends_on: {name}", path
 
 
 @dataclass(frozen=True)
@@ -112,15 +64,17 @@ def prepared(lab: Lab) -> Iterator[Ready]:
         ) as this,
     ):
         this.compose("build", timeout=lab.settings.build_limit_seconds)
-        lab.took["stack: its image"] = time.monotonic() - begun
+        _took(lab, begun)
         yield Ready(this, listener, helper)
 
 
 def start(lab: Lab, ready: Ready, up: Callable[[], None]) -> Start:
     """The first start, by whatever ``up`` does."""
+    begun = time.monotonic()
     lab.screen.doing("docker compose up")
     first = start_of.observed(lab.endpoint, ready.listener, ready.stack, up, gated=True)
     _store_start(lab, GATED, first)
+    _took(lab, begun)
     return first
 
 
@@ -142,8 +96,13 @@ def measure(
         if whole:
             _whole(lab, ready, result)
         _variants(lab, ready.stack, variants, result)
-    lab.took[EXPERIMENT] = time.monotonic() - begun
+    _took(lab, begun)
     return result
+
+
+def _took(lab: Lab, begun: float) -> None:
+    """Add the time since ``begun`` to the lab's: other experiments may run in between."""
+    lab.took[EXPERIMENT] = lab.took.get(EXPERIMENT, 0.0) + time.monotonic() - begun
 
 
 def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
@@ -159,7 +118,8 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
     with ThreadPoolExecutor(1) as beside:
         web = config["services"][WEB]["image"]
         comparing = beside.submit(volumes.compared, lab.endpoint, lab.run, web, folder)
-        result.reaching = Reaching(config, reach.measured(this, lab.run, ready.helper))
+        found = reach.measured(this, lab.run, ready.helper)
+        result.reaching = Reaching(config, found, reach.published(this))
         result.kinds = comparing.result()
     for service in (DATABASE, CACHE):
         doing(f"{service} away")

@@ -103,7 +103,6 @@ def killed(stack: Stack, listener: Listener, labels: Mapping[str, str], image: s
     name, since = f"{stack.name}-{WEB}-1", listener.now()
     with traffic.asking(stack, (HEALTH,), BEAT_SECONDS / 2) as asked:
         time.sleep(WELL_SECONDS)
-        begun = time.time()
         killing.kill(stack.endpoint, labels, image, int(before["State"]["Pid"]))
         events = listener.wait(
             name,
@@ -113,7 +112,7 @@ def killed(stack: Stack, listener: Listener, labels: Mapping[str, str], image: s
         moments = {one.action: one.at for one in events if one.at >= since}
         if "start" not in moments:
             raise LabError(f"{WEB} was killed, and its restart policy did not start it again")
-        served = begun + (moments["start"] - since)
+        served = moments["start"] - listener.skew_seconds
         _awaited(asked, HEALTH, 200, served, f"{WEB} was started again, and does not serve")
         time.sleep(WELL_SECONDS / 2)
     after = stack.inspect(WEB)

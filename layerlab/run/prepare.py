@@ -43,6 +43,11 @@ def prepared(
         NotUp: a compose file is broken.
         LabError: the engine is another machine's, which has not the files that are mounted.
     """
+    if endpoint.can.compose is None:
+        raise LabError(
+            f"`{endpoint.client.docker} compose` is missing: install compose 2 (the package "
+            "docker-compose-plugin or docker-compose), or use --engine private"
+        )
     if endpoint.remote:
         raise LabError(
             "the engine is on another machine, and compose mounts secrets and folders from here: "

@@ -135,6 +135,12 @@ def measured(stack: Stack, run: Run, image: str) -> dict[tuple[str, str], Reach]
     }
 
 
+def published(stack: Stack) -> list[str]:
+    """The services that have a port on the engine's machine."""
+    ports = {name: stack.inspect(name)["NetworkSettings"]["Ports"] or {} for name in PORTS}
+    return [name for name, found in ports.items() if any(found.values())]
+
+
 def _asked(
     stack: Stack,
     run: Run,

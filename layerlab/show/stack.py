@@ -69,7 +69,9 @@ def timeline_svg(name: str, start: Start, path: Path) -> None:
     timeline.timeline_svg(f"depends_on: {name}", bars, path)
 
 
-def reach_section(config: Mapping[str, Any], found: Matrix, style: str) -> Section:
+def reach_section(
+    config: Mapping[str, Any], found: Matrix, published: Sequence[str], style: str
+) -> Section:
     """Who reaches whom: rows are from where, columns are what is asked."""
     wanted = reach.promised(config)
     columns = [*PORTS, OUTSIDE]
@@ -85,6 +87,7 @@ def reach_section(config: Mapping[str, Any], found: Matrix, style: str) -> Secti
         (
             "yes: its name resolves and it answers in its own protocol; -: neither. The host, the engine's "
             + "machine, tries the containers' addresses; outside is a server there.",
+            f"With a port on the host: {', '.join(published)}.",
             *(f"{SURPRISE.strip()} {one}." for one in surprises),
             *(("All of it is as the file promises.",) if not surprises else ()),
         ),
@@ -100,8 +103,8 @@ def _cell(pair: tuple[str, str], found: Matrix, wanted: Matrix) -> str:
     return text + (SURPRISE if got.answers != wanted[pair].answers else "")
 
 
-def away_section(away: Mapping[str, Away], gap: Gap, rebuilt: Rebuilt, style: str) -> Section:
-    """What was answered while a part was away, and for how long."""
+def away_section(away: Mapping[str, Away], style: str) -> Section:
+    """What was answered while a server of the app's was away."""
     rows = []
     for service, one in away.items():
         by_path = [_statuses(one, ask) for ask in one.asks]
@@ -110,22 +113,40 @@ def away_section(away: Mapping[str, Away], gap: Gap, rebuilt: Rebuilt, style: st
     if style != "github":
         headers = [header.replace(" /", "\n/").replace("back s", "back\ns") for header in headers]
     lost = [
-        f"{service}: {one.accepted} notes were accepted, {one.accepted - one.kept} of them lost; "
+        f"{service} stopped: {one.accepted} notes were accepted, {one.accepted - one.kept} of them lost; "
         f"/ready said so {one.noticed_seconds:.2f} s after the stop began."
         for service, one in away.items()
     ]
-    others = [name for name in ("database", "cache") if name not in rebuilt.replaced]
     return Section(
-        "stack: a part of it goes, and comes back",
+        "stack: a server goes, and comes back",
         table(rows, headers, style, left=(0,)),
         (
             "Cells: good answers + 503 (+ none at all). back: from its start until /ready said 200.",
             *lost,
-            f"Web killed: the restart policy started it {gap.restart_seconds:.2f} s later; it was away for "
-            + f"{gap.seconds:.2f} s.",
-            f"up --build after an edit: replaced {', '.join(rebuilt.replaced)}, left "
-            + f"{', '.join(others)} as they were; web was away for {rebuilt.gap_seconds:.2f} s of "
-            + f"{rebuilt.command_seconds:.2f} s.",
+        ),
+    )
+
+
+def gaps_section(gap: Gap, rebuilt: Rebuilt, style: str) -> Section:
+    """How long the web service itself was away."""
+    others = [name for name in ("database", "cache") if name not in rebuilt.replaced]
+    rows = [
+        [
+            "its process is killed",
+            f"{gap.seconds:.2f}",
+            f"the restart policy started it after {gap.restart_seconds:.2f} s",
+        ],
+        [
+            "up --build after an edit",
+            f"{rebuilt.gap_seconds:.2f}",
+            f"replaced {', '.join(rebuilt.replaced)}; {', '.join(others)} ran on",
+        ],
+    ]
+    return Section(
+        "stack: how long the web service is away",
+        table(rows, ["what", "away s", "and"], style, left=(0, 2)),
+        (
+            f"From the last good answer to the next; `up --build` took {rebuilt.command_seconds:.2f} s.",
         ),
     )
 
