@@ -253,6 +253,13 @@ def test_the_override_comes_to_everything() -> None:
     assert "image" not in document["services"]["web"]
 
 
+def test_an_old_engine_gets_no_start_interval() -> None:
+    healthcheck = {"test": ["CMD", "true"], "start_interval": "250ms"}
+    config = {"services": {"web": {"image": "a", "healthcheck": healthcheck}}}
+    assert '"start_interval": !reset null' in override(config, {}, images={}, start_interval=False)
+    assert "start_interval" not in override(config, {}, images={})
+
+
 @pytest.mark.parametrize(
     ("name", "labels", "expected"),
     [

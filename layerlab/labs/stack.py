@@ -141,7 +141,7 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
     result.fates.append(note.after(fate.RECREATED, expected=True))
     doing("down, up")
     this.down()
-    this.up("--no-build")
+    this.up_again("--no-build")
     result.fates.append(note.after(fate.DOWN, expected=True))
     doing("down -v, up without waiting")
     this.down("--volumes")
@@ -173,7 +173,7 @@ def _variants(lab: Lab, this: Stack, variants: Sequence[Variant], result: Stacks
             begun = time.monotonic()
             other = this.with_variables(WEB_IMAGE=image)
             # Not asked to end in peace: a shell-form CMD would take ten seconds to say no.
-            other.up("--no-build", "--no-deps", "--timeout", "1", WEB)
+            other.up_again("--no-build", "--no-deps", "--timeout", "1", WEB)
             other.await_ready(lab.settings.start_limit_seconds)
             text = f"written by {variant.name}"
             other.write(text)

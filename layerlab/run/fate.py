@@ -49,4 +49,4 @@ REMOVED = "down -v, then up"
 
 
 def recreate_database(stack: Stack) -> None:
-    stack.up("--no-build", "--no-deps", "--force-recreate", DATABASE)
+    stack.up_again("--no-build", "--no-deps", "--force-recreate", DATABASE)

@@ -22,6 +22,8 @@ OVERRIDE = "layerlab.yaml"
 SECRET = "database_password.txt"
 #: The first engine that can keep its own machine out of an internal network (moby 28.0, `isolated`).
 CLOSING_ENGINE = (28, 0)
+#: The first engine whose health checks have an interval of their own while a service starts (API 1.44).
+STARTING_ENGINE = (25, 0)
 
 
 @contextmanager
@@ -69,11 +71,17 @@ def prepared(
         "VERSION": "1.0.0",
         "DATABASE_PASSWORD_SOURCE": str(password),
     }
-    if version_tuple(endpoint.can.engine) < CLOSING_ENGINE:
+    version = version_tuple(endpoint.can.engine)
+    if version < CLOSING_ENGINE:
         variables["CLOSED_NETWORK"] = "nat"
     stack = Stack(endpoint, name, folder, (compose / COMPOSE_FILE,), {**own, **variables})
     text = override(
-        stack.config(), run.labels, images=images, build_contexts=build_contexts, more=more
+        stack.config(),
+        run.labels,
+        images=images,
+        build_contexts=build_contexts,
+        more=more,
+        start_interval=version >= STARTING_ENGINE,
     )
     (compose / OVERRIDE).write_text(text, encoding="utf-8")
     stack = stack.with_files(OVERRIDE)

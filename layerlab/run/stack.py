@@ -138,6 +138,14 @@ class Stack:
                 remove.
         """
         self.check_sources()
+        self.up_again(*words)
+
+    def up_again(self, *words: str) -> None:
+        """:meth:`up` of a stack that has been up: what it needs to exist is there.
+
+        Raises:
+            NotUp: it did not come up.
+        """
         for left in reversed(range(TRIES)):
             try:
                 self.compose("up", "--detach", *words)
@@ -187,9 +195,16 @@ class Stack:
         return diagnosis.inspect(self.endpoint, identity)
 
     def url(self) -> str:
-        """Where the web service answers now, as seen from here."""
-        said = self.compose("port", "web", str(PORT)).strip()
-        return f"http://{self.endpoint.address}:{int(said.rpartition(':')[2])}"
+        """Where the web service answers now, as seen from here.
+
+        Raises:
+            LabError: it publishes no port: it does not run.
+        """
+        ports = self.inspect("web")["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+        if not ports:
+            tail = diagnosis.log_tail(self.endpoint, self.containers()["web"])
+            raise LabError(f"web: it does not run{tail}")
+        return f"http://{self.endpoint.address}:{ports[0]['HostPort']}"
 
     def await_ready(self, seconds: float = UP_SECONDS) -> None:
         """Wait until the app reaches all that it needs.
