@@ -16,7 +16,7 @@ The fixtures named `docker_…` are pytest-docker's; docs/stack.md has more.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import httpx
@@ -81,31 +81,19 @@ def started(
     docker_setup: list[str],
     docker_cleanup: list[str],
 ) -> Iterator[tuple[Services, Start]]:
-    """The stack, started by pytest-docker, and how that went.
+    """The stack, started by pytest-docker, and how that went."""
 
-    A failed `up` is taken down by ``ready``: pytest-docker itself cleans up only what came up.
-    """
-    with ExitStack() as running:
-        found: list[Services] = []
+    def services() -> AbstractContextManager[Services]:
+        return get_docker_services(
+            docker_compose_command,
+            docker_compose_file,
+            docker_compose_project_name,
+            docker_setup,
+            docker_cleanup,
+        )
 
-        def up() -> None:
-            services = get_docker_services(
-                docker_compose_command,
-                docker_compose_file,
-                docker_compose_project_name,
-                docker_setup,
-                docker_cleanup,
-            )
-            try:
-                found.append(running.enter_context(services))
-            except Exception as error:
-                # pytest-docker quotes what compose said.
-                said = str(error).partition('"""')[2].rpartition('"""')[0]
-                raise ready.stack.not_up(said) from error
-
-        ready.stack.check_sources()
-        first = stack.start(lab, ready, up)
-        yield found[-1], first
+    with stack.running(lab, ready, services) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
+
+from pytest_docker.plugin import Services
 
 from layerlab.build.variant import Variant, load
 from layerlab.engine import bases
@@ -68,14 +70,35 @@ def prepared(lab: Lab) -> Iterator[Ready]:
         yield Ready(this, listener, helper)
 
 
-def start(lab: Lab, ready: Ready, up: Callable[[], None]) -> Start:
-    """The first start, by whatever ``up`` does."""
+@contextmanager
+def running(
+    lab: Lab, ready: Ready, services: Callable[[], AbstractContextManager[Services]]
+) -> Iterator[tuple[Services, Start]]:
+    """The stack, started by pytest-docker's ``services`` for the first time, and how that went.
+
+    A failed `up` is cleaned up by :func:`prepared`; pytest-docker takes down only what has come up.
+
+    Raises:
+        NotUp: it does not come up, in one sentence.
+    """
     begun = time.monotonic()
-    lab.screen.doing("docker compose up")
-    first = start_of.observed(lab.endpoint, ready.listener, ready.stack, up, gated=True)
-    _store_start(lab, GATED, first)
-    _took(lab, begun)
-    return first
+    found: list[Services] = []
+    with ExitStack() as up:
+
+        def start() -> None:
+            try:
+                found.append(up.enter_context(services()))
+            except Exception as error:
+                # An exception of no kind of its own, which quotes what compose said.
+                said = str(error).partition('"""')[2].rpartition('"""')[0]
+                raise ready.stack.not_up(said) from error
+
+        lab.screen.doing("docker compose up")
+        ready.stack.check_sources()
+        first = start_of.observed(lab.endpoint, ready.listener, ready.stack, start, gated=True)
+        _store_start(lab, GATED, first)
+        _took(lab, begun)
+        yield found[-1], first
 
 
 def measure(
