@@ -120,7 +120,7 @@ def full(stacks: Stacks, whole: bool) -> Stacks:
     return stacks
 
 
-def test_it_serves(stacks: Stacks, docker_services: Services, lab: Lab) -> None:
+def test_it_serves(docker_services: Services, lab: Lab) -> None:
     """The app answers on a port that Docker picked, with both its servers behind it."""
     port = docker_services.port_for("web", PORT)
     told = httpx.get(f"http://{lab.endpoint.address}:{port}/info").json()

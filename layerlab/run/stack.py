@@ -210,18 +210,23 @@ class Stack:
         """Wait until the app reaches all that it needs.
 
         Raises:
-            LabError: it does not in time, with the last lines of its log.
+            LabError: it does not in time, and probably why, with the last lines of its log.
         """
         deadline = time.monotonic() + seconds
+        status: int | None = None
         with httpx.Client(base_url=self.url(), timeout=5) as http:
-            while True:
-                with suppress(httpx.HTTPError):
-                    if http.get("/ready").status_code == 200:
-                        return
+            while status != 200:
                 if time.monotonic() > deadline:
-                    tail = diagnosis.log_tail(self.endpoint, self.containers().get("web", "web"))
-                    raise LabError(f"web: /ready did not answer 200 in {seconds:.0f} s{tail}")
+                    name = self.containers()["web"]
+                    tail = diagnosis.log_tail(self.endpoint, name)
+                    why = f"/ready says {status}" if status else self._silent(name)
+                    raise LabError(f"web: it was not ready in {seconds:.0f} s: {why}{tail}")
+                with suppress(httpx.HTTPError):
+                    status = http.get("/ready").status_code
                 time.sleep(0.02)
+
+    def _silent(self, name: str) -> str:
+        return diagnosis.ended(self.endpoint, name) or diagnosis.silent(self.endpoint, name, PORT)
 
     def write(self, text: str) -> None:
         """Keep a note in the stack's database."""
