@@ -16,10 +16,10 @@ from layerlab.labs.stack_result import Reaching, Stacks
 from layerlab.record.store import Sample
 from layerlab.run import absence, events, fate, prepare, reach, volumes, watcher
 from layerlab.run import start as start_of
-from layerlab.run.absence import CACHE, DATABASE, Rebuilt
+from layerlab.run.absence import CACHE, DATABASE
 from layerlab.run.events import Listener
 from layerlab.run.fate import Written
-from layerlab.run.stack import TRIES, NotUp, Stack
+from layerlab.run.stack import Stack
 from layerlab.run.start import Start
 from layerlab.run.startup import WEB
 
@@ -151,11 +151,12 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
         _store(lab, f"{service}-away", "recovered", away.recovered_seconds, "s")
         _store(lab, f"{service}-away", "lost", away.accepted - away.kept, "count")
     doing("web killed")
-    result.gap = absence.killed(this, ready.listener, lab.run.labels, ready.helper)
+    labels, listener = lab.run.labels, ready.listener
+    result.gap = absence.anew(this, lambda: absence.killed(this, listener, labels, ready.helper))
     _store(lab, "web-killed", "away", result.gap.seconds, "s")
     _store(lab, "web-killed", "restart", result.gap.restart_seconds, "s")
     doing("up --build")
-    result.rebuilt = _rebuilt(this)
+    result.rebuilt = absence.anew(this, lambda: absence.rebuilt(this))
     _store(lab, "rebuild", "away", result.rebuilt.gap_seconds, "s")
     _store(lab, "rebuild", "command", result.rebuilt.command_seconds, "s")
     doing("a new database")
@@ -180,18 +181,6 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
     _store_start(lab, UNGATED, second)
     result.fates.append(note.after(fate.REMOVED, expected=False))
     lab.screen.done()
-
-
-def _rebuilt(this: Stack) -> Rebuilt:
-    """`up --build` after an edit; anew where Docker picked a port that another engine has."""
-    for _ in range(TRIES - 1):
-        try:
-            return absence.rebuilt(this)
-        except NotUp as error:
-            if error.port is None:
-                raise
-            this.up_again()
-    return absence.rebuilt(this)
 
 
 def bare_up(this: Stack) -> None:

@@ -2,13 +2,14 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from layerlab.errors import LabError
 from layerlab.run import killing, traffic
 from layerlab.run.events import Listener
-from layerlab.run.stack import Stack
+from layerlab.run.stack import TRIES, NotUp, Stack
 from layerlab.run.start import SERVE_SECONDS
 from layerlab.run.startup import WEB
 from layerlab.run.traffic import Answer, Ask, Traffic
@@ -24,6 +25,7 @@ BEAT_SECONDS = 0.05
 WELL_SECONDS = 0.4
 AWAY_SECONDS = 0.5
 DATABASE, CACHE = "database", "cache"
+Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ def killed(stack: Stack, listener: Listener, labels: Mapping[str, str], image: s
         )
         moments = {one.action: one.at for one in events if one.at >= since}
         if "start" not in moments:
+            if why := stack.inspect(WEB)["State"]["Error"]:
+                raise stack.not_up(why)
             raise LabError(f"{WEB} was killed, and its restart policy did not start it again")
         served = moments["start"] - listener.skew_seconds
         _awaited(asked, HEALTH, 200, served, f"{WEB} was started again, and does not serve")
@@ -122,6 +126,23 @@ def killed(stack: Stack, listener: Listener, labels: Mapping[str, str], image: s
         before["Id"] == after["Id"],
         before["State"]["StartedAt"] == after["State"]["StartedAt"],
     )
+
+
+def anew(stack: Stack, measure: Callable[[], Measured]) -> Measured:
+    """What ``measure`` gives; measured anew where Docker picked a port that another engine has.
+
+    Raises:
+        LabError: as ``measure`` does, for any other reason.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return measure()
+        except NotUp as error:
+            if error.port is None:
+                raise
+            stack.up_again()
+            stack.await_ready()
+    return measure()
 
 
 @dataclass(frozen=True)
