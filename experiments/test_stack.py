@@ -38,13 +38,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.experiment(stack.EXPERIMENT)]
 
 
 @pytest.fixture(scope="module")
-def whole(request: pytest.FixtureRequest) -> bool:
-    """Whether the stack itself is measured; who asks for variants of their own wants those in it."""
-    asked = request.config.getoption("variant")
-    return not asked or variant_name(Path(stack.BUILT)) in asked
-
-
-@pytest.fixture(scope="module")
 def ready(lab: Lab) -> Iterator[Ready]:
     """The stack, not yet started; whatever happens, nothing of it is left."""
     with stack.prepared(lab) as this:
@@ -69,6 +62,11 @@ def docker_compose_project_name(ready: Ready) -> str:
 @pytest.fixture(scope="module")
 def docker_setup() -> list[str]:
     return ["up --detach --no-build"]
+
+
+@pytest.fixture(scope="module")
+def docker_cleanup() -> list[str]:
+    return ["down --volumes --timeout 1"]
 
 
 @pytest.fixture(scope="module")
@@ -107,29 +105,42 @@ def stacks(
     ready: Ready,
     started: tuple[Services, Start],
     selected_variants: list[Variant],
-    whole: bool,
+    request: pytest.FixtureRequest,
 ) -> Stacks:
     """Everything that was measured on the stack, which is up."""
-    return stack.measure(lab, ready, started[1], selected_variants, whole=whole)
+    return stack.measure(lab, ready, started[1], selected_variants, whole=_whole(request.config))
 
 
 @pytest.fixture
-def full(stacks: Stacks, whole: bool) -> Stacks:
-    if not whole:
+def asked(request: pytest.FixtureRequest) -> None:
+    """Who asks for variants of their own wants those in the stack, and not the stack itself."""
+    if not _whole(request.config):
         pytest.skip(f"measured with the variant {variant_name(Path(stack.BUILT))}, not asked for")
-    return stacks
 
 
-def test_it_serves(docker_services: Services, lab: Lab) -> None:
+@pytest.fixture
+def full(asked: None, request: pytest.FixtureRequest) -> Stacks:
+    """What was measured on the stack itself."""
+    found: Stacks = request.getfixturevalue("stacks")
+    return found
+
+
+def _whole(config: pytest.Config) -> bool:
+    asked = config.getoption("variant")
+    return not asked or variant_name(Path(stack.BUILT)) in asked
+
+
+def test_it_serves(asked: None, lab: Lab, request: pytest.FixtureRequest) -> None:
     """The app answers on a port that Docker picked, with both its servers behind it."""
+    docker_services: Services = request.getfixturevalue("docker_services")
     port = docker_services.port_for("web", PORT)
     told = httpx.get(f"http://{lab.endpoint.address}:{port}/info").json()
     assert told["storage"] == {"notes": "postgresql", "visits": "redis"}
 
 
-def test_waiting_for_healthy(stacks: Stacks) -> None:
+def test_waiting_for_healthy(full: Stacks) -> None:
     """No request meets a missing database, and the web service starts after the others are healthy."""
-    start = stacks.starts[GATED]
+    start = full.starts[GATED]
     if start.missed:
         raise Unmet(f"{start.missed} of {len(start.asked)} requests met no database")
     web = start.lives["web"]
@@ -222,8 +233,13 @@ def test_killed(full: Stacks) -> None:
     assert full.gap.seconds > 0
 
 
-def test_as_the_web_image(stacks: Stacks, variant: Variant) -> None:
+def test_as_the_web_image(lab: Lab, variant: Variant, request: pytest.FixtureRequest) -> None:
     """The stack comes up, and keeps notes, with this variant as its web image."""
+    lab.image(variant)  # one that can't be built needs no stack
+    stacks: Stacks = request.getfixturevalue("stacks")
     told = stacks.variants[variant.name]
-    if isinstance(told, LabError):
-        raise Unmet(f"{variant.path.name}: {told}")
+    expected = variant.expects(stack.EXPERIMENT, "web")
+    got = "fails" if isinstance(told, LabError) else "serves"
+    if expected not in ("any", got):
+        why = f": {told}" if isinstance(told, LabError) else ""
+        raise Unmet(f"{variant.path.name}: as the web service it {got}, expected: {expected}{why}")

@@ -24,6 +24,7 @@ LabRun = Callable[..., subprocess.CompletedProcess[str]]
 #: A dependency install that costs next to nothing.
 INSTALL = "RUN pip install --no-deps -r /dev/null"
 GOOD = f"""\
+# layerlab.labs: layer-cache image-size
 FROM python:3.11-slim
 COPY requirements.txt /app/
 {INSTALL}
@@ -76,7 +77,7 @@ def test_a_good_dockerfile_passes(
 def test_a_wasteful_one_is_told_which_step_and_why(
     lab_run: LabRun, student: Callable[[str], Path]
 ) -> None:
-    done = lab_run("--variant", student(WASTEFUL), "--rounds", "1")
+    done = lab_run("--variant", student(WASTEFUL), "--rounds", "1", "-k", "layer_cache")
     assert done.returncode == 1
     assert (
         "student.Dockerfile:3: after the edit of main.py, [3/4] COPY . . was the first step to run"

@@ -61,6 +61,8 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
         # A request that was in flight.
         "request": Goal("answered", ("answered", "lost", ANY)),
     },
+    # As the web service of the stack.
+    "stack": {"web": Goal("serves", ("serves", "fails", ANY))},
 }
 
 
