@@ -273,11 +273,19 @@ def test_an_anonymous_volume(name: str, labels: str, expected: bool) -> None:
     assert volumes.anonymous(name, labels) is expected
 
 
+def slow(one: Life) -> Life:
+    moments = (one.created, one.started, one.answered, one.healthy)
+    return Life(one.service, *(100 * at if at is not None else None for at in moments))
+
+
 def everything() -> list[Section]:
     asked = [answer(0, 503, NOTES)] * 38 + [answer(1, 200, NOTES)] * 1234
     starts = {
         "service_healthy": Start(True, HEALTHY, 2.1, 2.56, asked[-15:]),
-        "service_started": Start(False, STARTED, 1.2, 4.59, asked),
+        # Slow machines take minutes.
+        "service_started": Start(
+            False, {n: slow(one) for n, one in STARTED.items()}, 1.2, 459, asked
+        ),
     }
     answers = [
         answer(n / 10, status, ask) for ask in ASKS for n, status in enumerate([200, 503, None])
@@ -293,7 +301,7 @@ def everything() -> list[Section]:
         tables.reach_section(CONFIG, reach.promised(CONFIG), ["web"], "simple"),
         tables.away_section(away, "simple"),
         tables.gaps_section(
-            Gap(2.4, 0.35, True, False), Rebuilt(2.5, 3.5, ["web"], True), "simple"
+            Gap(240.4, 100.35, True, False), Rebuilt(2.5, 3.5, ["web"], True), "simple"
         ),
         tables.notes_section([Fate("down -v, then up", False, False, True)], "simple"),
         tables.kinds_section(Kinds(facts, [Volume("f" * 64, "anonymous", "/app")]), "simple"),

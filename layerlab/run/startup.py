@@ -58,15 +58,15 @@ def critical_path(lives: Mapping[str, Life], ready: float, gated: bool) -> list[
     if web.started is None or web.answered is None or last.started is None or last.answered is None:
         return []
     begun = Stretch(COMPOSE, f"until {last.service} runs", last.started)
-    work = Stretch(last.service, "from its start to its first answer", last.answered - last.started)
+    work = Stretch(last.service, "from its start to an answer", last.answered - last.started)
     if gated and last.healthy is not None:
         # A health check may see it just before we do.
         answered = min(last.answered, last.healthy)
         return [
             begun,
             Stretch(last.service, work.what, answered - last.started),
-            Stretch(last.service, "until its health check has seen it", last.healthy - answered),
-            Stretch(COMPOSE, f"until it has noticed, and {WEB} runs", web.started - last.healthy),
+            Stretch(last.service, "until its health check saw it", last.healthy - answered),
+            Stretch(COMPOSE, f"until it notices, and {WEB} runs", web.started - last.healthy),
             Stretch(WEB, "from its start until it serves", ready - web.started),
         ]
     if last.answered > web.answered:

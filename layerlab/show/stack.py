@@ -28,13 +28,15 @@ def start_sections(starts: Mapping[str, Start], style: str) -> list[Section]:
         for life in start.lives.values():
             moments = (life.created, life.started, life.answered, life.healthy)
             first = life is next(iter(start.lives.values()))
-            rows.append([name if first else "", life.service, *map(_seconds, moments)])
+            rows.append(
+                [in_cell(name, style) if first else "", life.service, *map(_seconds, moments)]
+            )
         path = start.path
         total = sum(one.seconds for one in path) or 1
         for number, one in enumerate(path):
             share = f"{100 * one.seconds / total:.0f}%"
             what = [one.service, one.what, _seconds(one.seconds), share]
-            ways.append(["" if number else name, *what])
+            ways.append(["" if number else in_cell(name, style), *what])
     headers = ["depends_on", "service", "created", "started", "answers", "healthy"]
     asked = [
         f"{name}: {start.missed} of {len(start.asked)} requests for the notes met no database (503)."
@@ -42,17 +44,23 @@ def start_sections(starts: Mapping[str, Start], style: str) -> list[Section]:
     ]
     return [
         Section(
-            "stack: how it starts, seconds after `docker compose up`",
+            "stack: how it starts, in seconds",
             table(rows, [in_cell(one, style) for one in headers], style, left=(0, 1)),
             (
-                "answers: the first good answer in the service's own protocol, asked from its network. "
+                "Counted from the beginning of `docker compose up`. answers: the first good answer in the "
+                + "service's own protocol, asked from its network. "
                 + "The networks were there before; the database had to make its files.",
                 *asked,
             ),
         ),
         Section(
             "stack: what the start waited for",
-            table(ways, ["depends_on", "who", "what", "s", "share"], style, left=(0, 1, 2)),
+            table(
+                ways,
+                [in_cell("depends_on", style), "who", "what", "s", "share"],
+                style,
+                left=(0, 1, 2),
+            ),
             ("Only what is on the way is listed: the cache is ready before the database.",)
             if all(one.service != "cache" for start in starts.values() for one in start.path)
             else (),
