@@ -137,6 +137,40 @@ def test_development_shows_an_edit_at_once(this: Stack) -> None:
     assert stack.containers() == before
 
 
+def test_development_rebuilds_for_a_requirement(this: Stack) -> None:
+    """With `--watch`, an edit of requirements.txt makes a new image and a new web container."""
+    stack = this.with_files("development.yaml")
+    stack.up("--build")
+    stack.await_ready()
+    before = stack.containers()
+    files = [word for file in stack.files for word in ("--file", str(file))]
+    words = ("compose", *files, "--project-name", stack.name, "watch", "--no-up")
+    watching = subprocess.Popen(
+        stack.endpoint.command(*words),
+        env=stack.environ,
+        cwd=stack.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert watching.stdout
+        for line in watching.stdout:
+            if "Watch enabled" in line:
+                break
+        with (stack.folder / "app" / "requirements.txt").open("a") as file:
+            file.write("# edited\n")
+        deadline = time.monotonic() + 60
+        while stack.containers().get("web") in (None, before["web"]):
+            assert time.monotonic() < deadline, "the web container is the same"
+            time.sleep(0.2)
+        after = stack.containers()
+        assert {name for name in after if after[name] != before.get(name)} == {"web"}
+    finally:
+        watching.terminate()
+        watching.communicate(timeout=30)
+
+
 def test_by_hand(endpoint: Endpoint, run: Run, had: list[bases.Base], tmp_path: Path) -> None:
     """As the chapter writes it: `up -d`, `ps`, `logs`, `exec`, `up --build`, `down`, `down -v`."""
     if not all(base.name == base.reference for base in had):

@@ -75,11 +75,3 @@ def critical_path(lives: Mapping[str, Life], ready: float, gated: bool) -> list[
         Stretch(COMPOSE, f"until {WEB} runs", web.started),
         Stretch(WEB, "from its start until it serves", ready - web.started),
     ]
-
-
-def slack(lives: Mapping[str, Life]) -> dict[str, float]:
-    """For how long each service but the web was healthy before the last of them, in seconds."""
-    healthy = {one.service: one.healthy for one in lives.values() if one.service != WEB}
-    known = {name: at for name, at in healthy.items() if at is not None}
-    last = max(known.values(), default=0.0)
-    return {name: last - at for name, at in known.items()}
