@@ -7,7 +7,15 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from typing import Annotated, Protocol
 
-from asyncpg import Connection, InterfaceError, Pool, PostgresError, Record, create_pool
+from asyncpg import (
+    Connection,
+    InterfaceError,
+    InternalClientError,
+    Pool,
+    PostgresError,
+    Record,
+    create_pool,
+)
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from pydantic import BaseModel, SecretStr, StringConstraints
 
@@ -24,8 +32,16 @@ CREATE TABLE IF NOT EXISTS notes (
 """
 CREATE_TABLE_LOCK = 0x6E6F746573  # any number that all instances of the app agree on: "notes"
 
+# InternalClientError: the server has just said on this connection that it is shutting down.
 # The last two: DATABASE_URL holds what cannot be a host or a port.
-FAILURES = (PostgresError, InterfaceError, OSError, UnicodeError, OverflowError)
+FAILURES = (
+    PostgresError,
+    InterfaceError,
+    InternalClientError,
+    OSError,
+    UnicodeError,
+    OverflowError,
+)
 
 # PostgreSQL cannot hold a NUL in a text, nor an id beyond bigint.
 NoteText = Annotated[str, StringConstraints(min_length=1, max_length=10_000, pattern=r"^[^\x00]*$")]

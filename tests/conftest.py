@@ -112,7 +112,7 @@ def project(tmp_path: Path) -> Path:
     """A project like this one, with a record of its own."""
     folder = tmp_path / "project"
     folder.mkdir()
-    for name in ("app", "dockerfiles", "experiments", "pyproject.toml"):
+    for name in ("app", "compose", "dockerfiles", "experiments", "pyproject.toml"):
         (folder / name).symlink_to(PROJECT / name)
     return folder
 

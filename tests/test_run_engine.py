@@ -24,6 +24,7 @@ LabRun = Callable[..., subprocess.CompletedProcess[str]]
 #: A dependency install that costs next to nothing.
 INSTALL = "RUN pip install --no-deps -r /dev/null"
 GOOD = f"""\
+# layerlab.labs: layer-cache image-size
 FROM python:3.11-slim
 COPY requirements.txt /app/
 {INSTALL}

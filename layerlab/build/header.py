@@ -63,6 +63,8 @@ GOALS: Mapping[str, Mapping[str, Goal]] = {
     },
     # What a push after an edit sends follows from what the layer cache's lab expects.
     "registry": {},
+    # As the web service of the stack.
+    "stack": {"web": Goal("serves", ("serves", "fails", ANY))},
 }
 
 

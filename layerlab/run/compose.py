@@ -131,17 +131,21 @@ def project(
     *,
     options: Sequence[str] = (),
     shell: Mapping[str, str],
+    volumes: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[Project]:
     """A project of ``services`` in a folder, which may hold its other files; taken down at the end.
 
     Every service gets our labels and limits. ``options`` are those of `docker compose` itself, such
-    as ``--env-file``; ``shell`` is what the shell that runs the commands has.
+    as ``--env-file``; ``shell`` is what the shell that runs the commands has; ``volumes`` are the
+    project's, which have to bring their labels.
     """
     common = {"labels": run.labels, "mem_limit": MEMORY, "pids_limit": PIDS, "pull_policy": "never"}
-    document = {
+    document: dict[str, Any] = {
         "services": {name: {**service, **common} for name, service in services.items()},
         "networks": {"default": {"labels": run.labels}},
     }
+    if volumes:
+        document["volumes"] = volumes
     # JSON is YAML, and has no value that YAML would read as something else.
     text = json.dumps(document, ensure_ascii=False, indent=2)
     (folder / "compose.yaml").write_text(text, encoding="utf-8")

@@ -1,0 +1,237 @@
+"""The stack lab: order, volumes, networks, rebuilds and failures of web, PostgreSQL and Redis."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+from pytest_docker.plugin import Services
+
+from layerlab.build.variant import Variant, load
+from layerlab.engine import bases
+from layerlab.errors import LabError, RunLost
+from layerlab.lab import Lab
+from layerlab.labs.stack_result import Reaching, Stacks
+from layerlab.record.store import Sample
+from layerlab.run import absence, events, fate, prepare, reach, volumes, watcher
+from layerlab.run import start as start_of
+from layerlab.run.absence import CACHE, DATABASE
+from layerlab.run.events import Listener
+from layerlab.run.fate import Written
+from layerlab.run.stack import Stack
+from layerlab.run.start import Start
+from layerlab.run.startup import WEB
+
+EXPERIMENT = "stack"
+#: The variant that compose.yaml builds.
+BUILT = "dockerfiles/production.Dockerfile"
+GATED, UNGATED = "service_healthy", "service_started"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A stack that can be started: its files are written, its images are there."""
+
+    stack: Stack
+    listener: Listener
+    #: An image with a Python, for containers that look and ask.
+    helper: str
+
+
+@contextmanager
+def prepared(lab: Lab) -> Iterator[Ready]:
+    """The stack with all that its start needs, and nothing of it running; taken down at the end.
+
+    Raises:
+        LabError: a base can't be had, a compose file is broken, or the web image can't be built.
+    """
+    begun = time.monotonic()
+    wanted = [*load(lab.settings.project / BUILT).dockerfile.images(), "postgres:15", "redis:7"]
+    had = bases.ensure(
+        lab.endpoint, wanted, standins=lab.settings.standins, progress=lab.screen.say
+    )
+    images = {base.name: base.reference for base in had}
+    helper = images["python:3.11-slim"]
+    lab.bases += [base for base in had if base.name not in {known.name for known in lab.bases}]
+    with (
+        events.listening(lab.endpoint, lab.run) as listener,
+        prepare.prepared(
+            lab.endpoint,
+            lab.run,
+            lab.settings.project,
+            images=images,
+            build_contexts=bases.build_contexts(had),
+            more={watcher.SERVICE: watcher.service(helper)},
+        ) as this,
+    ):
+        this.compose("build", timeout=lab.settings.build_limit_seconds)
+        _took(lab, begun)
+        yield Ready(this, listener, helper)
+
+
+@contextmanager
+def running(
+    lab: Lab, ready: Ready, services: Callable[[], AbstractContextManager[Services]]
+) -> Iterator[tuple[Services, Start]]:
+    """The stack, started by pytest-docker's ``services`` for the first time, and how that went.
+
+    A failed `up` is cleaned up by :func:`prepared`; pytest-docker takes down only what has come up.
+
+    Raises:
+        NotUp: it does not come up, in one sentence.
+    """
+    begun = time.monotonic()
+    found: list[Services] = []
+    with ExitStack() as up:
+
+        def start() -> None:
+            try:
+                found.append(up.enter_context(services()))
+            except Exception as error:
+                # An exception of no kind of its own, which quotes what compose said.
+                said = str(error).partition('"""')[2].rpartition('"""')[0]
+                raise ready.stack.not_up(said) from error
+
+        lab.screen.doing("docker compose up")
+        ready.stack.check_sources()
+        first = start_of.observed(lab.endpoint, ready.listener, ready.stack, start, gated=True)
+        _store_start(lab, GATED, first)
+        _took(lab, begun)
+        yield found[-1], first
+
+
+def measure(
+    lab: Lab, ready: Ready, first: Start, variants: Sequence[Variant], *, whole: bool
+) -> Stacks:
+    """Measure everything on a stack that is up: what is not timed goes on beside something else.
+
+    ``whole`` is false where only the variants are wanted as its web image.
+
+    Raises:
+        LabError: the stack does not do what it must for a measurement to make sense.
+    """
+    begun = time.monotonic()
+    result = Stacks()
+    result.starts[GATED] = first
+    lab.results[EXPERIMENT] = result
+    with lab.screen.work("stack", 8 * whole + len(variants)):
+        if whole:
+            _whole(lab, ready, result)
+        _variants(lab, ready.stack, variants, result)
+    _took(lab, begun)
+    return result
+
+
+def _took(lab: Lab, begun: float) -> None:
+    """Add the time since ``begun`` to the lab's: other experiments may run in between."""
+    lab.took[EXPERIMENT] = lab.took.get(EXPERIMENT, 0.0) + time.monotonic() - begun
+
+
+def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
+    this = ready.stack
+
+    def doing(what: str) -> None:
+        lab.screen.done()
+        lab.screen.doing(what)
+
+    lab.screen.doing("networks and volumes")
+    folder = lab.run.folder / EXPERIMENT
+    config = this.config()
+    with ThreadPoolExecutor(1) as beside:
+        web = config["services"][WEB]["image"]
+        comparing = beside.submit(volumes.compared, lab.endpoint, lab.run, web, folder)
+        found = reach.measured(this, lab.run, ready.helper)
+        result.reaching = Reaching(config, found, reach.published(this))
+        result.kinds = comparing.result()
+    for service in (DATABASE, CACHE):
+        doing(f"{service} away")
+        away = result.away[service] = absence.away(this, service)
+        _store(lab, f"{service}-away", "noticed", away.noticed_seconds, "s")
+        _store(lab, f"{service}-away", "recovered", away.recovered_seconds, "s")
+        _store(lab, f"{service}-away", "lost", away.accepted - away.kept, "count")
+    doing("web killed")
+    labels, listener = lab.run.labels, ready.listener
+    result.gap = absence.anew(this, lambda: absence.killed(this, listener, labels, ready.helper))
+    _store(lab, "web-killed", "away", result.gap.seconds, "s")
+    _store(lab, "web-killed", "restart", result.gap.restart_seconds, "s")
+    doing("up --build")
+    result.rebuilt = absence.anew(this, lambda: absence.rebuilt(this))
+    _store(lab, "rebuild", "away", result.rebuilt.gap_seconds, "s")
+    _store(lab, "rebuild", "command", result.rebuilt.command_seconds, "s")
+    doing("a new database")
+    note = Written(this)
+    fate.recreate_database(this)
+    result.fates.append(note.after(fate.RECREATED, expected=True))
+    doing("down, up")
+    this.down()
+    this.up_again("--no-build")
+    result.fates.append(note.after(fate.DOWN, expected=True))
+    doing("down -v, up without waiting")
+    this.down("--volumes")
+    ungated = this.with_files("ungated.yaml")
+    second = start_of.observed(
+        lab.endpoint,
+        ready.listener,
+        ungated,
+        lambda: bare_up(ungated),
+        gated=False,
+    )
+    result.starts[UNGATED] = second
+    _store_start(lab, UNGATED, second)
+    result.fates.append(note.after(fate.REMOVED, expected=False))
+    lab.screen.done()
+
+
+def bare_up(this: Stack) -> None:
+    """`docker compose up` and nothing else, as it is timed."""
+    this.compose("up", "--detach", "--no-build")
+
+
+def _variants(lab: Lab, this: Stack, variants: Sequence[Variant], result: Stacks) -> None:
+    """The stack with each variant as its web image, one after another; all else stays up."""
+    for variant in variants:
+        lab.screen.doing(f"up with {variant.name}")
+        try:
+            image = lab.image(variant)
+            begun = time.monotonic()
+            other = this.with_variables(WEB_IMAGE=image)
+            # Not asked to end in peace: a shell-form CMD would take ten seconds to say no.
+            other.up_again("--no-build", "--no-deps", "--timeout", "1", WEB)
+            other.await_ready(lab.settings.start_limit_seconds)
+            text = f"written by {variant.name}"
+            other.write(text)
+            if text not in other.notes():
+                raise LabError(f"{variant.path.name}: a note that it wrote is not in the database")
+            result.variants[variant.name] = time.monotonic() - begun
+            seconds = time.monotonic() - begun
+            _store(lab, "replaced", "ready", seconds, "s", variant)
+        except RunLost:
+            raise
+        except LabError as problem:
+            result.variants[variant.name] = problem
+        lab.screen.done()
+
+
+def _store_start(lab: Lab, scenario: str, one: Start) -> None:
+    _store(lab, scenario, "up", one.up_seconds, "s")
+    _store(lab, scenario, "ready", one.ready_seconds, "s")
+    _store(lab, scenario, "asked", len(one.asked), "count")
+    _store(lab, scenario, "without-database", one.missed, "count")
+    for life in one.lives.values():
+        for what in ("created", "started", "answered", "healthy"):
+            if (value := getattr(life, what)) is not None:
+                _store(lab, scenario, f"{life.service}-{what}", value, "s")
+
+
+def _store(
+    lab: Lab,
+    scenario: str,
+    metric: str,
+    value: float,
+    unit: str,
+    variant: Variant | None = None,
+) -> None:
+    of = variant or load(lab.settings.project / BUILT)
+    sample = Sample(EXPERIMENT, of.name, of.digest, scenario, 1, 1, metric, value, unit)
+    lab.store.add(lab.run.id, sample)

@@ -1,0 +1,218 @@
+"""Who reaches whom in a stack: names and ports as each service has them, against what the file promises."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from layerlab.engine.command import run as run_command
+from layerlab.engine.leftovers import Run
+from layerlab.errors import LabError
+from layerlab.run import container
+from layerlab.run.stack import Stack
+
+#: The engine's own machine, and a server there that is in none of the stack's networks.
+HOST, OUTSIDE = "host", "outside"
+PORTS = {"web": 8000, "database": 5432, "cache": 6379}
+_GATEWAY_MODES = tuple(f"com.docker.network.bridge.gateway_mode_ipv{v}" for v in (4, 6))
+_SECONDS = 30
+
+#: A connection alone proves nothing where something on the way accepts every one: each is asked
+#: in its own protocol.
+_ASK = """
+import json, socket, struct, sys
+body = struct.pack("!i", 196608) + b"user\\0notes\\0database\\0notes\\0\\0"
+QUESTIONS = {
+    8000: (b"GET /health HTTP/1.0\\r\\n\\r\\n", b"HTTP/"),
+    5432: (struct.pack("!i", len(body) + 4) + body, b"R"),
+    6379: (b"PING\\r\\n", b"+PONG"),
+    0: (b"who is there\\n", b"layerlab"),
+}
+def answers(address, port, kind):
+    question, good = QUESTIONS[kind]
+    try:
+        with socket.create_connection((address, port), 2) as there:
+            there.settimeout(2)
+            there.sendall(question)
+            return there.recv(len(good)) == good
+    except OSError:
+        return False
+told = {}
+for name, hosts, port, kind in json.loads(sys.argv[1]):
+    found = []
+    for host in hosts:
+        try:
+            found += [one[4][0] for one in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        except OSError:
+            pass
+    told[name] = {"resolves": bool(found), "answers": any(answers(a, port, kind) for a in set(found))}
+print(json.dumps(told))
+"""
+#: Listens on the engine's machine, and tells where it can be reached from another network.
+_OUTSIDE = """
+import json, socket, time
+here = socket.create_server(("", 0))
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+    way.connect(("192.0.2.1", 9))  # sends nothing; RFC 5737 says that nobody is there
+    address = way.getsockname()[0]
+print(json.dumps([address, here.getsockname()[1]]), flush=True)
+while True:
+    there, _ = here.accept()
+    with there:
+        there.sendall(b"layerlab\\n")
+"""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What one service sees of another."""
+
+    #: Whether the other's name resolves; of the host, which has no such names, it is not asked.
+    resolves: bool
+    #: Whether the other's port answers in its protocol.
+    answers: bool
+
+
+Matrix = Mapping[tuple[str, str], Reach]
+
+
+def promised(config: Mapping[str, Any]) -> dict[tuple[str, str], Reach]:
+    """Who is to reach whom, by a project as `docker compose config` gives it.
+
+    Services that share a network reach each other; one that has a network which is not internal
+    reaches the outside. The engine's machine has an address in every network of its own, also an internal one
+    (https://docs.docker.com/reference/cli/docker/network/create/#internal), save where the gateway mode
+    is `isolated`.
+    """
+    networks = {name: set(one.get("networks") or {}) for name, one in config["services"].items()}
+    about: Mapping[str, Any] = config.get("networks") or {}
+    internal = {name for name, one in about.items() if one.get("internal")}
+    closed = {name for name in internal if _isolated(about[name])}
+    found = {}
+    for one in PORTS:
+        for other in PORTS:
+            shared = one == other or bool(networks[one] & networks[other])
+            found[one, other] = Reach(shared, shared)
+        found[one, OUTSIDE] = Reach(True, bool(networks[one] - internal))
+        found[HOST, one] = Reach(False, bool(networks[one] - closed))
+    return found
+
+
+def _isolated(network: Mapping[str, Any]) -> bool:
+    options = network.get("driver_opts") or {}
+    return any(options.get(mode) == "isolated" for mode in _GATEWAY_MODES)
+
+
+def measured(stack: Stack, run: Run, image: str) -> dict[tuple[str, str], Reach]:
+    """Who does reach whom: asked from inside each service's own network, by a container of ``image``.
+
+    Raises:
+        LabError: a container does not run.
+    """
+    about = {service: stack.inspect(service) for service in PORTS}
+    addresses = {
+        service: [one["IPAddress"] for one in inspected["NetworkSettings"]["Networks"].values()]
+        for service, inspected in about.items()
+    }
+    with _outside(stack, run, image) as (address, port):
+        beyond = (OUTSIDE, [address], port, 0)
+        by_name = [(name, [name], port, port) for name, port in PORTS.items()]
+        by_address = [(name, addresses[name], port, port) for name, port in PORTS.items()]
+
+        def ask(one: str) -> dict[str, Any]:
+            if one == HOST:
+                return _asked(stack, run, image, "host", by_address)
+            return _asked(stack, run, image, f"container:{about[one]['Id']}", [*by_name, beyond])
+
+        with ThreadPoolExecutor() as pool:
+            told = dict(zip([*PORTS, HOST], pool.map(ask, [*PORTS, HOST]), strict=True))
+    return {
+        (one, other): Reach(one != HOST and said["resolves"], said["answers"])
+        for one, row in told.items()
+        for other, said in row.items()
+    }
+
+
+def published(stack: Stack) -> list[str]:
+    """The services that have a port on the engine's machine."""
+    ports = {name: stack.inspect(name)["NetworkSettings"]["Ports"] or {} for name in PORTS}
+    return [name for name, found in ports.items() if any(found.values())]
+
+
+def _asked(
+    stack: Stack,
+    run: Run,
+    image: str,
+    network: str,
+    targets: Sequence[tuple[str, list[str], int, int]],
+) -> dict[str, Any]:
+    words = ["run", "--rm", "--pull", "never", "--network", network, *_limits(run)]
+    said = run_command(
+        stack.endpoint.command(*words, image, "python", "-c", _ASK, json.dumps(targets)),
+        doing=f"asking from the network of {network[:20]}",
+        environ=stack.endpoint.environ(),
+        timeout=_SECONDS,
+    )
+    found: dict[str, Any] = json.loads(said)
+    return found
+
+
+@contextmanager
+def _outside(stack: Stack, run: Run, image: str) -> Iterator[tuple[str, int]]:
+    """A server on the engine's machine: its address and port."""
+    name = f"{stack.name}-outside"
+    words = [
+        "run",
+        "--detach",
+        "--pull",
+        "never",
+        "--network",
+        "host",
+        "--name",
+        name,
+        *_limits(run),
+    ]
+    try:
+        stack.endpoint.run(
+            *words, image, "python", "-c", _OUTSIDE, doing="starting a server outside"
+        )
+        for _ in range(100):
+            said = stack.endpoint.run(
+                "logs", name, doing="reading the address of the server outside"
+            )
+            if said.strip():
+                address, port = json.loads(said)
+                break
+        else:
+            raise LabError("the server outside of the stack did not begin")
+        yield address, port
+    finally:
+        container.remove(stack.endpoint, name)
+
+
+def _limits(run: Run) -> list[str]:
+    labels = [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
+    return [
+        *labels,
+        "--memory",
+        container.MEMORY,
+        "--pids-limit",
+        str(container.PIDS),
+        "--no-healthcheck",
+    ]
+
+
+def differences(config: Mapping[str, Any], found: Matrix) -> list[str]:
+    """Where the network is not as the file promises, for people."""
+    told = []
+    for pair, wanted in promised(config).items():
+        got = found[pair]
+        if got.answers != wanted.answers:
+            verb = "reaches" if got.answers else "does not reach"
+            told.append(f"{pair[0]} {verb} {pair[1]}, and the file promises otherwise")
+        elif pair[0] != HOST and pair[1] != OUTSIDE and got.resolves != wanted.resolves:
+            verb = "resolves" if got.resolves else "does not resolve"
+            told.append(f"{pair[0]} {verb} the name {pair[1]}, and the file promises otherwise")
+    return told

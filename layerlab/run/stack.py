@@ -1,0 +1,244 @@
+"""A stack: a compose project of several services, and what can be done with it."""
+
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from json import loads
+from pathlib import Path
+from typing import Any
+
+import docker.errors
+import httpx
+import requests.exceptions
+
+from layerlab.engine.command import last_lines
+from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.errors import LabError
+from layerlab.run import composefile, diagnosis, refusal
+from layerlab.run.attempt import attempt
+from layerlab.run.container import PORT
+from layerlab.run.refusal import Refusal
+
+COMPOSE_FILE = "compose.yaml"
+#: Longer than a health check with a start period of 30 s needs to say that a service is unhealthy.
+UP_SECONDS = 120
+#: How often a start is tried again when a port that Docker picked turns out to be another engine's.
+TRIES = 5
+PROJECT_LABEL = "com.docker.compose.project"
+SERVICE_LABEL = "com.docker.compose.service"
+
+
+class NotUp(LabError):
+    """A stack did not come up."""
+
+    def __init__(self, sentence: str, port: str | None = None) -> None:
+        super().__init__(sentence)
+        #: A port that somebody else has, where that is the reason.
+        self.port = port
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A compose project whose files are written; a value: what :meth:`with_files` gives is another."""
+
+    endpoint: Endpoint
+    name: str
+    #: The copy of the project: `app`, `compose` and `dockerfiles`.
+    folder: Path
+    files: tuple[Path, ...]
+    #: The whole environment of its commands.
+    environ: Mapping[str, str]
+
+    def with_files(self, *names: str) -> "Stack":
+        """The same project with more of the folder's compose files."""
+        return replace(self, files=(*self.files, *(self.folder / "compose" / n for n in names)))
+
+    def with_variables(self, **variables: str) -> "Stack":
+        """The same project with other values of its files' variables."""
+        return replace(self, environ={**self.environ, **variables})
+
+    def shell_words(self) -> str:
+        """`docker compose` for a shell, with this environment and no other: what pytest-docker runs."""
+        gone = [name for name in os.environ if name not in self.environ]
+        words = ["env", *(word for name in gone for word in ("-u", name))]
+        words += [f"{k}={v}" for k, v in self.environ.items() if os.environ.get(k) != v]
+        return shlex.join([*words, *self.endpoint.command("compose")])
+
+    def compose(self, *words: str, timeout: float = UP_SECONDS) -> str:
+        """Run a `docker compose` command on the project; returns its standard output.
+
+        Raises:
+            NotUp: it failed, in one sentence, with the last lines of the service that is to blame.
+        """
+        files = [word for file in self.files for word in ("--file", str(file))]
+        own = ["compose", *files, "--project-name", self.name]
+        doing = f"docker compose {words[0]}"
+        try:
+            code, out, err = attempt(
+                self.endpoint.command(*own, *words), self.environ, self.folder, timeout
+            )
+        except subprocess.TimeoutExpired as error:
+            raise NotUp(f"{doing} did not end in {timeout:.0f} s{self._waited_for()}") from error
+        if code:
+            raise self.not_up(err or out)
+        return out
+
+    def not_up(self, said: str) -> NotUp:
+        """What compose ``said`` when it failed, as an error for people."""
+        told = refusal.told(said, self.files, self.name)
+        return NotUp(told.sentence + self._blamed(told), told.port)
+
+    def _blamed(self, told: Refusal) -> str:
+        if told.container is None:
+            return ""
+        with suppress(LabError):
+            state = diagnosis.inspect(self.endpoint, told.container)["State"]
+            probes = (state.get("Health") or {}).get("Log") or []
+            said = last_lines(probes[-1]["Output"], 2) if probes else ""
+            probed = (
+                f"; its last health check ended with {probes[-1]['ExitCode']}:{said}\n"
+                if said
+                else ":"
+            )
+            log = diagnosis.log_tail(self.endpoint, told.container)
+            return probed + f"  the last lines of its log:{log or ' none'}".removeprefix("\n")
+        return ""
+
+    def _waited_for(self) -> str:
+        """Which services are not healthy yet, and the last log lines of the first."""
+        with suppress(LabError):
+            for service, identity in self.containers().items():
+                state = diagnosis.inspect(self.endpoint, identity)["State"]
+                health = (state.get("Health") or {}).get("Status", "healthy")
+                if state["Status"] != "running" or health != "healthy":
+                    tail = diagnosis.log_tail(self.endpoint, identity)
+                    return f": {service} is {health if state['Running'] else state['Status']}{tail}"
+        return ""
+
+    def config(self) -> dict[str, Any]:
+        """The project as compose understands it.
+
+        Raises:
+            NotUp: a file is broken, with file and line.
+        """
+        found: dict[str, Any] = loads(self.compose("config", "--format", "json"))
+        return found
+
+    def up(self, *words: str) -> None:
+        """`docker compose up`, with what it needs to exist looked at first.
+
+        It is tried again where a port that Docker picked is another engine's, of which it can't know.
+
+        Raises:
+            NotUp: it did not come up; what it has made until then is there, for :func:`prepared` to
+                remove.
+        """
+        self.check_sources()
+        self.up_again(*words)
+
+    def up_again(self, *words: str) -> None:
+        """:meth:`up` of a stack that has been up: what it needs to exist is there.
+
+        Raises:
+            NotUp: it did not come up.
+        """
+        for left in reversed(range(TRIES)):
+            try:
+                self.compose("up", "--detach", *words)
+                return
+            except NotUp as error:
+                if error.port is None or self.environ["WEB_PORT"] != "0" or not left:
+                    raise
+
+    def check_sources(self) -> None:
+        """See to it that the secrets' files are there, before anything is made.
+
+        Raises:
+            NotUp: one is missing, with the line that names it.
+        """
+        for name, secret in self.config().get("secrets", {}).items():
+            path = Path(secret.get("file", "/"))
+            if not path.exists():
+                place = composefile.nearest(self.files, ("secrets", name, "file"))
+                raise NotUp(
+                    f"{place}: the secret {name} is to be in {path}, which does not exist: write it there"
+                )
+
+    def down(self, *words: str) -> None:
+        self.compose("down", *words)
+
+    def containers(self) -> dict[str, str]:
+        """The project's containers: their ids by service.
+
+        Raises:
+            LabError: the engine does not answer.
+        """
+        client = self.endpoint.connect()
+        try:
+            filters = {"label": f"{PROJECT_LABEL}={self.name}"}
+            found = client.api.containers(all=True, filters=filters)
+            return {one["Labels"][SERVICE_LABEL]: one["Id"] for one in found}
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise LabError(unreachable(self.endpoint, error)) from error
+        finally:
+            client.close()
+
+    def inspect(self, service: str) -> dict[str, Any]:
+        """What the engine says of a service's container."""
+        identity = self.containers().get(service)
+        if identity is None:
+            raise LabError(f"the service {service} has no container")
+        return diagnosis.inspect(self.endpoint, identity)
+
+    def url(self) -> str:
+        """Where the web service answers now, as seen from here.
+
+        Raises:
+            LabError: it publishes no port: it does not run.
+        """
+        ports = self.inspect("web")["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
+        if not ports:
+            tail = diagnosis.log_tail(self.endpoint, self.containers()["web"])
+            raise LabError(f"web: it does not run{tail}")
+        return f"http://{self.endpoint.address}:{ports[0]['HostPort']}"
+
+    def await_ready(self, seconds: float = UP_SECONDS) -> None:
+        """Wait until the app reaches all that it needs.
+
+        Raises:
+            LabError: it does not in time, and probably why, with the last lines of its log.
+        """
+        deadline = time.monotonic() + seconds
+        status: int | None = None
+        with httpx.Client(base_url=self.url(), timeout=5) as http:
+            while status != 200:
+                if time.monotonic() > deadline:
+                    name = self.containers()["web"]
+                    tail = diagnosis.log_tail(self.endpoint, name)
+                    why = f"/ready says {status}" if status else self._silent(name)
+                    raise LabError(f"web: it was not ready in {seconds:.0f} s: {why}{tail}")
+                with suppress(httpx.HTTPError):
+                    status = http.get("/ready").status_code
+                time.sleep(0.02)
+
+    def _silent(self, name: str) -> str:
+        return diagnosis.ended(self.endpoint, name) or diagnosis.silent(self.endpoint, name, PORT)
+
+    def write(self, text: str) -> None:
+        """Keep a note in the stack's database."""
+        self._ask("POST", {"text": text})
+
+    def notes(self) -> list[str]:
+        """The texts of the notes that the stack's database has."""
+        return [note["text"] for note in self._ask("GET", None)]
+
+    def _ask(self, method: str, body: object) -> Any:
+        try:
+            answer = httpx.request(method, self.url() + "/notes", json=body, timeout=10)
+            return answer.raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise LabError(f"web: {method} /notes: {error}") from error

@@ -1,0 +1,139 @@
+"""A start as a picture: when each service was created, started, answered and healthy, as an SVG."""
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wcwidth import wcswidth
+
+from layerlab.show.plots import label
+
+_WIDTH, _MARGIN, _FONT, _ROW, _AXIS = 480, 10, 10, 26, 30
+_COLUMN = 0.602 * _FONT
+_INK, _GRID = "#222222", "#DDDDDD"
+#: Okabe and Ito's colours, which the colour-blind tell apart; they differ in lightness, too.
+_PARTS = (
+    ("created", "#BBBBBB"),
+    ("starting", "#E69F00"),
+    ("answers", "#56B4E9"),
+    ("healthy", "#0072B2"),
+)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One service's start, in seconds; None where it did not happen."""
+
+    name: str
+    created: float | None
+    started: float | None
+    answered: float | None
+    healthy: float | None
+
+    def parts(self, end: float) -> list[tuple[float, float] | None]:
+        """What each of its states began and ended with, in their order."""
+        moments = [self.created, self.started, self.answered, self.healthy]
+        # A health check may have seen it just before we did.
+        if self.answered is not None and self.healthy is not None:
+            moments[2] = min(self.answered, self.healthy)
+        found: list[tuple[float, float] | None] = []
+        for number, begun in enumerate(moments):
+            later = [one for one in moments[number + 1 :] if one is not None]
+            found.append(None if begun is None else (begun, later[0] if later else end))
+        return found
+
+
+def timeline_svg(title: str, bars: Sequence[Bar], path: Path) -> None:
+    """Write a row for each of ``bars``; the same bars give the same bytes.
+
+    The file begins with its ``<svg>`` element, so that a page can hold it as it is.
+
+    Raises:
+        ValueError: there is no bar.
+        OSError: ``path`` can't be written.
+    """
+    if not bars:
+        raise ValueError("a timeline needs at least one bar")
+    from matplotlib import style
+
+    settings = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "layerlab",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.monospace": ["DejaVu Sans Mono"],
+        "font.size": _FONT,
+    }
+    with (
+        style.context(["default", settings]),
+        warnings.catch_warnings(action="ignore", category=UserWarning),
+    ):
+        text = _draw(label(title, 60), bars)
+    svg = text[text.index("<svg ") :]
+    shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
+    path.write_text(svg.replace("<svg ", shrinking, 1), encoding="utf-8")
+
+
+def _draw(title: str, bars: Sequence[Bar]) -> str:
+    # A figure of its own, not pyplot's: no display is looked for, and nothing stays open.
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.transforms import IdentityTransform
+
+    names = [label(bar.name, 20) for bar in bars]
+    moments = [
+        moment
+        for bar in bars
+        for moment in (bar.created, bar.started, bar.answered, bar.healthy)
+        if moment is not None
+    ]
+    end = max(moments, default=1.0) * 1.04 or 1.0
+    left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
+    head, body = 58, len(bars) * _ROW
+    height = head + body + _AXIS
+    # At 72 dots per inch a point is a dot; y counts from below.
+    figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72, facecolor="white")
+    points = IdentityTransform()
+    ink: dict[str, Any] = {"color": _INK, "parse_math": False}
+    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
+    x = float(_MARGIN)
+    for name, colour in _PARTS:
+        look: dict[str, Any] = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
+        figure.add_artist(Rectangle((x, height - 46), 12, 10, transform=points, **look))
+        figure.text(x + 17, height - 45, name, transform=points, **ink)
+        x += 17 + wcswidth(name) * _COLUMN + 12
+
+    width = _WIDTH - left - _MARGIN
+    axes = figure.add_axes((left / _WIDTH, _AXIS / height, width / _WIDTH, body / height))
+    axes.set_frame_on(False)
+    axes.set_xlim(0, end)
+    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes.yaxis.set_visible(False)
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
+    axes.tick_params(length=0, labelsize=_FONT - 1, labelcolor="#555555")
+    axes.grid(axis="x", color=_GRID, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for row, (bar, name) in enumerate(zip(bars, names, strict=True)):
+        for part, (_, colour) in zip(bar.parts(end), _PARTS, strict=True):
+            if part is not None:
+                begun, ended = part
+                look["facecolor"] = colour
+                axes.add_patch(Rectangle((begun, row - 0.32), ended - begun, 0.64, **look))
+        axes.annotate(
+            name,
+            (0, row),
+            (-6, -0.36 * _FONT),
+            textcoords="offset points",
+            ha="right",
+            va="baseline",
+            family="monospace",
+            **ink,
+        )
+    out = io.StringIO()
+    # Neither a date nor matplotlib's version, so that the same bars give the same bytes.
+    figure.savefig(out, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
+    return out.getvalue()
