@@ -171,11 +171,12 @@ class _Measuring:
         )
         limit = lab.settings.start_limit_seconds
         with container.answering(lab.endpoint, name, called=called, limit_seconds=limit) as app:
-            start_seconds = time.monotonic() - at
+            start_seconds = app.answered - at
             used = self._used(name, called)
             self._save(case, "start", start_seconds, "s")
             self._save(case, "memory", used.memory_bytes, "bytes")
-            for told in (diagnosis.flood(lab.endpoint, name), diagnosis.crowd(used)):
+            ill = None if case.init else app.unhealthy()
+            for told in (diagnosis.flood(lab.endpoint, name), diagnosis.crowd(used), ill):
                 if told:
                     self._lives.findings.append(f"{called}: {told}.")
             first = shutdown.first_process(lab.endpoint, name)
@@ -192,8 +193,10 @@ class _Measuring:
         with container.with_log(self._lab.endpoint, app.name):
             try:
                 return shutdown.stop(self._lab.endpoint, app, in_flight=in_flight)
+            except RunLost:
+                raise
             except LabError as error:
-                raise LabError(f"{called}: {error}") from error
+                raise type(error)(f"{called}: {error}") from error
 
     def _idle(self, app: Container, called: str) -> Stop:
         with self._spending():

@@ -1,6 +1,6 @@
 """A copy of the app whose answers prove which of its files were read, and the saves that change them."""
 
-import ast
+import symtable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,16 +108,15 @@ def mark(context: Context, first: str, nonce: str) -> Marked:
     main = context.folder / MAIN
     try:
         text = main.read_text(encoding="utf-8")
+        found = symtable.symtable(text, MAIN, "exec")
         names = {
-            target.id
-            for node in ast.parse(text).body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name)
+            one.get_name()
+            for one in found.get_symbols()
+            if (one.is_assigned() or one.is_imported()) and not one.is_namespace()
         }
     except OSError as error:
         raise LabError(f"app/{MAIN}: {error.strerror}: the live reload lab needs it") from error
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError) as error:
         raise LabError(f"app/{MAIN} can't be read by Python: {error}") from error
     if "app" not in names:
         raise LabError(

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from layerlab.engine.endpoint import Endpoint, version_tuple
 from layerlab.errors import LabError
 from layerlab.run import diagnosis
-from layerlab.run.marks import DELETED, NEW, ONE, SAVES, Marked, Save
+from layerlab.run.marks import DELETED, MENDED, NEW, ONE, SAVES, Marked, Save
 
 #: Makes watchfiles look at the files every 0.3 s, in place of waiting for the kernel to tell.
 POLLING = "WATCHFILES_FORCE_POLLING"
 FOLDER = "/app"
+#: How long a container may take to answer a question.
+_SECONDS = 20
 #: The first compose with `watch` outside of `alpha` (https://docs.docker.com/compose/how-tos/file-watch/).
 OLDEST_WATCH = (2, 22)
 
@@ -29,7 +31,8 @@ class Way:
 
 
 BIND = Way(1, "bind mount")
-OVERRIDE = Way(2, "compose override")
+# The same mount and command as 1: that these come from another file is what there is to see.
+OVERRIDE = Way(2, "compose override", (ONE, MENDED))
 SYNC = Way(3, "compose watch")
 ORDERED = Way(4, "cache-ordered", builds=True)
 SINGLE = Way(5, "single-stage", (ONE,), builds=True)
@@ -52,6 +55,16 @@ def lacking(way: Way, endpoint: Endpoint) -> str | None:
     if way == SYNC and version_tuple(version or "") < OLDEST_WATCH:
         return f"docker compose {version} has no watch: it came with 2.22"
     return None
+
+
+def without(endpoint: Endpoint, name: str, module: str) -> bool:
+    """Whether a container's Python has no such module; False where it can't be asked."""
+    words = ("exec", name, "python", "-c", f"import {module}")
+    try:
+        endpoint.run(*words, doing=f"looking for {module}", timeout=_SECONDS)
+    except LabError as error:
+        return f"No module named '{module}'" in str(error)
+    return False
 
 
 def arrived(endpoint: Endpoint, name: str, marked: Marked, save: Save) -> bool:
