@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
@@ -14,7 +14,7 @@ from layerlab.labs.reloads import Packaged, Reloads
 from layerlab.record.store import Sample
 from layerlab.run import delivery, diagnosis, marks, reload
 from layerlab.run.container import Container
-from layerlab.run.delivery import NoMount
+from layerlab.run.delivery import NoMount, Replaced
 from layerlab.run.marks import ROUTE, Marked, Save
 from layerlab.run.reload import EVENTLESS, ORDERED, OVERRIDE, SINGLE, STAT, SYNC, WAYS, Way
 from layerlab.run.saving import NoEvents, Outcome, Saving
@@ -66,19 +66,23 @@ class _Measuring:
                 continue
             self._copies[way] = self._copy(way, str(way.number))
         self._build_first()
-        live = [way for way in self._copies if not way.builds]
-        starting = [self._started(way, polling=False) for way in live]
-        with together(starting, interrupt=self._interrupt) as started:
-            for way, app in zip(live, started.values, strict=True):
+        ways = list(self._copies)
+        with together([self._begun(way) for way in ways], interrupt=self._interrupt) as begun:
+            for way, app in zip(ways, begun.values, strict=True):
                 with self._problem_of(way):
                     if isinstance(app, LabError):
                         raise app
-                    self._live(way, app)
-        self.result.waited_seconds += started.saved_seconds
-        for way in self._copies:
-            if way.builds:
-                with self._problem_of(way):
-                    self._rebuilt(way)
+                    if isinstance(app, Replaced):
+                        self._rebuilt(way, app)
+                    else:
+                        self._live(way, app)
+        self.result.waited_seconds += begun.saved_seconds
+
+    def _begun(self, way: Way) -> AbstractContextManager[Container | Replaced]:
+        if not way.builds:
+            return self._started(way, polling=False)
+        first, limit = self._tag(self._first(way)), self._lab.settings.start_limit_seconds
+        return delivery.replaced(self._endpoint, self._lab.run, first, limit_seconds=limit)
 
     def _copy(self, way: Way, called: str) -> Marked:
         context = self._lab.context(f"{EXPERIMENT}-{called}/app", None)
@@ -209,22 +213,19 @@ class _Measuring:
         found = diagnosis.inspect(self._endpoint, app.name)
         return found["Id"], found["State"]["StartedAt"]
 
-    def _rebuilt(self, way: Way) -> None:
+    def _rebuilt(self, way: Way, old: Replaced) -> None:
         """Measure a way that builds an image and replaces the container, one after the other."""
         variant = self._packaged.of(way)
         assert variant is not None
-        limit = self._lab.settings.start_limit_seconds
-        first = self._tag(self._first(way))
-        with delivery.replaced(self._endpoint, self._lab.run, first, limit_seconds=limit) as old:
 
-            def deliver() -> Build:
-                # Not the first image's name: another way may still begin with that.
-                context, tag = self._copies[way].context, f"{self._tag(variant)}-rebuilt"
-                built = self._lab.build(variant, context, "rebuild", tag=tag)
-                old.replace(tag)
-                return built
+        def deliver() -> Build:
+            # Not the first image's name: another way may still begin with that.
+            context, tag = self._copies[way].context, f"{self._tag(variant)}-rebuilt"
+            built = self._lab.build(variant, context, "rebuild", tag=tag)
+            old.replace(tag)
+            return built
 
-            self._saves(way, old.container.url, lambda: old.container.name, deliver)
+        self._saves(way, old.container.url, lambda: old.container.name, deliver)
 
     def _saves(
         self,

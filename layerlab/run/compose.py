@@ -18,6 +18,7 @@ from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
+from layerlab.run import waiting
 from layerlab.run.container import (
     MEMORY,
     PIDS,
@@ -74,7 +75,12 @@ class Project:
         found = self.compose("ps", "--all", "--quiet", service, doing="docker compose ps").split()
         if not found:
             raise LabError(f"docker compose up: it made no container of the service {service}")
-        with answering(self.endpoint, found[0], limit_seconds=limit_seconds) as container:
+        with answering(
+            self.endpoint,
+            found[0],
+            limit_seconds=limit_seconds,
+            between_seconds=waiting.CALM_SECONDS,
+        ) as container:
             yield container
 
     @contextmanager
@@ -169,5 +175,5 @@ def project(
     finally:
         # What can't be taken down now is found by its labels when the run ends.
         with suppress(LabError):
-            words = ["down", "--volumes", "--remove-orphans", "--timeout", "1"]
+            words = ["down", "--volumes", "--remove-orphans", "--timeout", "0"]
             this.compose(*words, doing="docker compose down")

@@ -285,9 +285,14 @@ def running(
 
 @contextmanager
 def answering(
-    endpoint: Endpoint, name: str, *, called: str = "", limit_seconds: float = START_SECONDS
+    endpoint: Endpoint,
+    name: str,
+    *,
+    called: str = "",
+    limit_seconds: float = START_SECONDS,
+    between_seconds: float = waiting.EXACT_SECONDS,
 ) -> Iterator[Container]:
-    """A container that somebody started, once its app answers.
+    """A container that somebody started, once its app answers; it is asked every ``between_seconds``.
 
     ``called`` is what errors call it in place of its name. A restarted container may have another
     address: ask again.
@@ -299,7 +304,7 @@ def answering(
     with with_log(endpoint, name):
         address = _url(endpoint, name, called or name)
         answered = waiting.first_answer(
-            endpoint, name, address, called or name, PORT, limit_seconds
+            endpoint, name, address, called or name, PORT, limit_seconds, between_seconds
         )
         yield Container(name, address, answered)
 

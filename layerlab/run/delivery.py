@@ -11,7 +11,7 @@ from pathlib import Path
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import compose, container
+from layerlab.run import compose, container, waiting
 from layerlab.run.container import Container, Environment
 from layerlab.run.reload import FOLDER, POLLING
 
@@ -23,6 +23,13 @@ _OVERLAY = "lowerdir={source}:{empty}"
 
 class NoMount(LabError):
     """An engine makes no mount of a kind."""
+
+
+def _answering(
+    endpoint: Endpoint, name: str, limit_seconds: float
+) -> AbstractContextManager[Container]:
+    calm = waiting.CALM_SECONDS
+    return container.answering(endpoint, name, limit_seconds=limit_seconds, between_seconds=calm)
 
 
 @contextmanager
@@ -58,7 +65,7 @@ def mounted(
 
     with (
         container.with_spare_port(starting) as name,
-        container.answering(endpoint, name, limit_seconds=limit_seconds) as app,
+        _answering(endpoint, name, limit_seconds) as app,
     ):
         yield app
 
@@ -235,6 +242,6 @@ def replaced(
     with ExitStack() as stack:
         replacing = Replaced(endpoint, run, stack)
         name = replacing.start(image)
-        with container.answering(endpoint, name, limit_seconds=limit_seconds) as app:
+        with _answering(endpoint, name, limit_seconds) as app:
             replacing.container = app
         yield replacing

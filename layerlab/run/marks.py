@@ -1,6 +1,7 @@
 """A copy of the app whose answers prove which of its files were read, and the saves that change them."""
 
 import symtable
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ class Marked:
         self.marks: dict[str, str] = {}
         self._nonce = nonce
         self._count = 0
+        #: When a file was written last, in seconds since 1970.
+        self.written = 0.0
 
     @property
     def folder(self) -> Path:
@@ -90,6 +93,7 @@ class Marked:
     def write(self, name: str, text: str) -> None:
         """Write a file as most editors do: the same file, with other content."""
         (self.folder / name).write_text(text, encoding="utf-8")
+        self.written = time.time()
 
     def _new(self) -> str:
         self._count += 1

@@ -17,7 +17,7 @@ from layerlab.run.watching import RESOLUTION_SECONDS, Change, Watch
 #: After which a save counts as not noticed, if the app still gives the answer from before; the shorter
 #: one is for where that is expected: uvicorn looks every 0.25 s where it does not wait for events.
 NOTICE_SECONDS = 2.5
-BLIND_SECONDS = 0.8
+BLIND_SECONDS = 0.6
 #: How long a save may take into the container.
 ARRIVE_SECONDS = 5.0
 #: How long the app is asked on after the right answer, to see that it stays.
@@ -97,11 +97,13 @@ class Saving:
             NoEvents: nobody told the app, which could be told with polling.
             LabError: the app does not come up with it, with the last lines of its log.
         """
+        self._let_time_pass()
         begun = time.monotonic()
         if save.broken:
             self.marked.break_it(save)
             self.deliver()
             self._see_broken()
+            self._let_time_pass()
         saved = time.monotonic()
         begun = begun if save.broken else saved
         right = self.marked.save(save)
@@ -120,6 +122,11 @@ class Saving:
         answers = [one.answer for one in record if one.failure is None]
         change = watching.change(record, self.watch.looks(), begun, saved, right)
         return Outcome(change, right, answers[-1], noticed, build)
+
+    def _let_time_pass(self) -> None:
+        """Where watchfiles polls, it compares the files' times in whole seconds (notify, src/poll.rs)."""
+        if self.polling:
+            time.sleep(max(0.0, int(self.marked.written) + 1 - time.time()))
 
     def _shown(self, right: Mapping[str, str], saved: float, save: Save | None) -> bool:
         """Whether the app shows a save; False if it answers as before, with the files there."""

@@ -9,14 +9,22 @@ from layerlab.run import asking, diagnosis
 
 #: How long one answer may take.
 ASK_SECONDS = 10
-#: With what an attempt itself takes, a first answer is seen within 10 ms.
-_BETWEEN_SECONDS = 0.005
-#: How often it is looked whether a container that does not answer has ended.
+#: From one attempt to the next: with what an attempt itself takes, a first answer is seen within 10 ms.
+EXACT_SECONDS = 0.005
+#: Where nobody asks when it came: what asks so often takes as much of a processor as an app that starts.
+CALM_SECONDS = 0.05
+#: How often it is looked, in seconds, whether a container that does not answer has ended.
 _LOOK_SECONDS = 0.3
 
 
 def first_answer(
-    endpoint: Endpoint, name: str, url: str, called: str, port: int, limit_seconds: float
+    endpoint: Endpoint,
+    name: str,
+    url: str,
+    called: str,
+    port: int,
+    limit_seconds: float,
+    between_seconds: float = EXACT_SECONDS,
 ) -> float:
     """Wait until the app of a container answers at ``url``, with whatever; returns when it did.
 
@@ -51,4 +59,4 @@ def first_answer(
                 if looking is None and now > look_next:
                     looking = aside.submit(diagnosis.ended, endpoint, name)
                     look_next = now + _LOOK_SECONDS
-            time.sleep(_BETWEEN_SECONDS)
+            time.sleep(between_seconds)
