@@ -28,7 +28,7 @@ _SOON_SECONDS, _EXPECTED_SECONDS = 1.0, 0.5
 #: So long before the end of a grace nothing that is timed begins.
 _NEAR_SECONDS = 1.5
 #: Containers that are started at once where nothing is timed.
-_TOGETHER = 4
+_TOGETHER = 5
 
 
 def measure(lab: Lab, variants: Sequence[Variant]) -> Lives:

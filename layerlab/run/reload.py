@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from layerlab.engine.endpoint import Endpoint, version_tuple
 from layerlab.errors import LabError
 from layerlab.run import diagnosis
-from layerlab.run.marks import DELETED, MENDED, NEW, ONE, SAVES, Marked, Save
+from layerlab.run.marks import DELETED, MENDED, NEW, ONE, SAVES, SEVERAL, Marked, Save
 
 #: Makes watchfiles look at the files every 0.3 s, in place of waiting for the kernel to tell.
 POLLING = "WATCHFILES_FORCE_POLLING"
@@ -33,8 +33,10 @@ class Way:
 BIND = Way(1, "bind mount")
 # The same mount and command as 1: that these come from another file is what there is to see.
 OVERRIDE = Way(2, "compose override", (ONE, MENDED))
-SYNC = Way(3, "compose watch")
-ORDERED = Way(4, "cache-ordered", builds=True)
+# What differs from 1 is how files arrive; what uvicorn makes of a broken one is the same.
+SYNC = Way(3, "compose watch", (ONE, SEVERAL, NEW, DELETED))
+# The source is copied anew whatever was saved: only what is gone again could be left over.
+ORDERED = Way(4, "cache-ordered", (ONE, MENDED, DELETED), builds=True)
 SINGLE = Way(5, "single-stage", (ONE,), builds=True)
 # uvicorn's supervisors/statreload.py looks at the times of the files that it knows, every 0.25 s: it
 # takes a new file into its list without a word, and never misses one that is gone.

@@ -21,7 +21,7 @@ BLIND_SECONDS = 0.6
 #: How long a save may take into the container.
 ARRIVE_SECONDS = 5.0
 #: How long the app is asked on after the right answer, to see that it stays.
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.05
 _LOOK_SECONDS = 0.05
 _RECENT_SECONDS = 0.2
 _LOG_LINES = 40

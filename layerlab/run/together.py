@@ -82,8 +82,10 @@ def together(
 
     with ThreadPoolExecutor(max(1, len(managers))) as pool:
         begun = time.monotonic()
-        entering = [pool.submit(enter, one) for one in managers]
+        entering: list[Future[T]] = []
         try:
+            for one in managers:
+                entering.append(pool.submit(enter, one))  # noqa: PERF401
             started.values = list(map(_value, entering))
             started.saved_seconds -= time.monotonic() - begun
             yield started
@@ -92,7 +94,7 @@ def together(
                 interrupt()
                 wait(entering, timeout=_AGAIN_SECONDS)
             begun = time.monotonic()
-            pairs = zip(managers, entering, strict=True)
+            pairs = zip(managers, entering, strict=False)
             wait([pool.submit(leave, one) for one, future in pairs if not future.exception()])
             started.saved_seconds += sum(took) - (time.monotonic() - begun)
 
