@@ -10,8 +10,8 @@ five ways of working, while the app is asked every 5 ms what it was read from:
     5  the same with single-stage, which installs all dependencies again
 
 Expected is that every save ends in the right answer: one file, a syntax error that is mended, several
-files, a new file, a deleted one, each in the ways in which it could make a difference. Ways 1 to 3 need no build and no new container, and requests wait while
-uvicorn restarts the app; 4 builds without an install and 5 with one, and both fail requests meanwhile.
+files, a new file, a deleted one, each in the ways in which it could make a difference. Ways 1 to 3 need
+no build and no new container, and requests wait while uvicorn restarts the app; 4 builds without an install and 5 with one, and both fail requests meanwhile.
 
 uvicorn notices new and deleted files only with watchfiles installed (6); and on a mount on which
 file events do not arrive (7) watchfiles has to be told to look by itself.

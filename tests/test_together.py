@@ -53,6 +53,7 @@ def test_what_is_on_its_way_is_ended_after_an_interruption() -> None:
     @contextmanager
     def starting(name: str) -> Iterator[None]:
         if name == "slow":
+            time.sleep(0.2)
             _thread.interrupt_main()
             assert ended.wait(20)
         try:

@@ -85,7 +85,7 @@ def together(
         entering: list[Future[T]] = []
         try:
             for one in managers:
-                entering.append(pool.submit(enter, one))  # noqa: PERF401
+                entering.append(pool.submit(enter, one))
             started.values = list(map(_value, entering))
             started.saved_seconds -= time.monotonic() - begun
             yield started
