@@ -1,6 +1,6 @@
 """Several things at once: results as they end, and an end to all when the caller stops."""
 
-import _thread
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -49,12 +49,13 @@ def test_an_interruption_ends_what_is_under_way_and_begins_no_more(
 def test_what_is_on_its_way_is_ended_after_an_interruption() -> None:
     ended = threading.Event()
     left: list[str] = []
+    main = threading.get_ident()
 
     @contextmanager
     def starting(name: str) -> Iterator[None]:
         if name == "slow":
             time.sleep(0.2)
-            _thread.interrupt_main()
+            signal.pthread_kill(main, signal.SIGINT)
             assert ended.wait(20)
         try:
             yield
