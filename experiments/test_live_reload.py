@@ -10,37 +10,36 @@ five ways of working, while the app is asked every 5 ms what it was read from:
     5  the same with single-stage, which installs all dependencies again
 
 Expected is that every save ends in the right answer: one file, a syntax error that is mended, several
-files, a new file, a deleted one. Ways 1 to 3 need no build and no new container, and requests wait while
-uvicorn restarts the app; 4 builds without an install and 5 with one, and both fail requests meanwhile.
+files, a new file, a deleted one, each in the ways in which it could make a difference. Ways 1 to 3 need
+no build and no new container, and requests wait while uvicorn restarts the app; 4 builds without an install and 5 with one, and both fail requests meanwhile.
 
 uvicorn notices new and deleted files only with watchfiles installed (6); and on a mount on which
 file events do not arrive (7) watchfiles has to be told to look by itself.
 """
 
-from pathlib import Path
-
 import pytest
 
 from layerlab.build import cachemiss
-from layerlab.build.variant import Variant, load, variant_name
+from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import live_reload
 from layerlab.labs.reloads import Packaged, Reloads
+from layerlab.plugin import Session
 from layerlab.run.marks import Save
 from layerlab.run.reload import EVENTLESS, ORDERED, SINGLE, WAYS, Way
 from layerlab.run.saving import Outcome
 
-DOCKERFILES = Path(__file__).parent.parent / "dockerfiles"
 VARIANTS = ("development", "cache-ordered", "single-stage")
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(live_reload.EXPERIMENT)]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The ways are made for these variants; as parameters they are prepared with those of the run."""
-    asked = metafunc.config.getoption("variant")
-    paths = [DOCKERFILES / f"{name}.Dockerfile" for name in VARIANTS]
-    found = [load(path) if not asked or variant_name(path) in asked else None for path in paths]
+    session = metafunc.config.pluginmanager.get_plugin("layerlab-session")
+    assert isinstance(session, Session)
+    selected = {variant.name: variant for variant in session.variants()}
+    found = [selected.get(name) for name in VARIANTS]
     why = f"it is measured with the variants {', '.join(VARIANTS)}, of which none was asked for"
     marks = [] if any(found) else [pytest.mark.skip(why)]
     names = "-".join(one.name for one in found if one) or "none"

@@ -129,6 +129,10 @@ def test_the_others_are_measured(lives: Lives) -> None:
     assert explain(case, deaf, "stop", "killed") is None
     assert lives.of("chatty").first == "python3.11"
     assert [one for one in lives.findings if "chatty.Dockerfile:2: it floods its log" in one]
+    assert (
+        "deaf.Dockerfile:2: it answers 404 at /health: give the app such a path, one that answers 200."
+        in lives.findings
+    )
 
 
 def test_no_health(endpoint: Endpoint, run: Run, build_text: Callable[..., Build]) -> None:

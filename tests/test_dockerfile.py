@@ -187,3 +187,7 @@ def test_any_text_is_read(text: str) -> None:
 def test_arguments_that_double_in_each_line_fill_no_memory() -> None:
     doubling = "".join(f"ARG A{n}=$A{n - 1}$A{n - 1}\n" for n in range(1, 60))
     parse(f"ARG A0=xx\n{doubling}FROM $A59").images()
+
+
+def test_a_list_that_is_too_deep_is_shell_form() -> None:
+    assert parse(f"FROM a\nCMD {'[' * 100_000}\n").instructions[-1].words is None

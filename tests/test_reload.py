@@ -217,6 +217,16 @@ def test_saves_of_two_copies_are_never_the_same(app: Path) -> None:
     assert not set(one.values()) & (set(other.values()) - {"first"})
 
 
+@pytest.mark.parametrize(
+    "text", ["app: object = App()", "if True:\n    app = App()", "from other import app"]
+)
+def test_other_ways_to_set_the_app(app: Path, text: str) -> None:
+    main = (app / "main.py").read_text()
+    (app / "other.py").write_text(main)
+    (app / "main.py").write_text(main.replace("app = App()", text))
+    assert marks.mark(Context(app), "first", "n1").marks == read(app)
+
+
 def test_a_link_is_replaced_and_what_it_leads_to_stays(app: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "main.py"
     (app / "main.py").rename(theirs)
@@ -231,9 +241,10 @@ def test_a_link_is_replaced_and_what_it_leads_to_stays(app: Path, tmp_path: Path
     [
         (None, "app/main.py: No such file or directory: the live reload lab needs it"),
         ("def create(): ...\n", "app/main.py sets no `app`"),
+        ("def app(): ...\n", "app/main.py sets no `app`"),
         ("app = (\n", "app/main.py can't be read by Python: '\\(' was never closed"),
     ],
-    ids=["none", "no-app", "broken"],
+    ids=["none", "no-app", "function", "broken"],
 )
 def test_an_app_that_can_not_be_marked(app: Path, text: str | None, sentence: str) -> None:
     (app / "main.py").unlink()
@@ -290,6 +301,14 @@ def test_the_tables_fit_and_say_what_is_missing() -> None:
     assert "x not available: 3: this client has no docker compose" in notes
     assert "x not available: 4: it was not measured to its end" in notes
     assert "they were 8 ms apart (median), and 8 ms at most" in notes
+    assert "so no measurement" not in notes
+    coarse = Outcome(Change(0.5, 9, 0, 0.2, 0.012), marks_now, marks_now, True)
+    assert coarse.invalid == "requests were 12 ms apart, and 10 ms is the most"
+    result.outcomes[BIND][NEW] = coarse
+    (told, _) = result.sections("simple", 80)
+    assert (
+        "More than 10 ms apart, so no measurement (the machine was busy): 1 new file." in told.notes
+    )
     github, _ = result.sections("github", 120)
     assert "\n\n" not in github.table
 
@@ -314,12 +333,14 @@ def test_things_start_together_and_one_that_fails_stops_no_other() -> None:
             log.append(name)
 
     bad = LabError("no")
-    with together([thing("a"), thing("b", bad), thing("c")]) as started:
+    never = pytest.fail
+    with together([thing("a"), thing("b", bad), thing("c")], interrupt=never) as started:
         assert started.values == ["a", bad, "c"]
     assert sorted(log) == ["a", "c"]
     assert started.saved_seconds > 0
-    with pytest.raises(KeyboardInterrupt), together([thing("d")]):
+    with pytest.raises(KeyboardInterrupt), together([thing("d")], interrupt=never):
         raise KeyboardInterrupt
-    with pytest.raises(ZeroDivisionError), together([thing("e"), thing("f", ZeroDivisionError())]):
+    last = [thing("e"), thing("f", ZeroDivisionError())]
+    with pytest.raises(ZeroDivisionError), together(last, interrupt=never):
         pytest.fail("it does not begin")
     assert sorted(log) == ["a", "c", "d", "e"]

@@ -45,7 +45,7 @@ class Instruction:
         """
         try:
             found = json.loads(self.value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         is_list = isinstance(found, list) and all(isinstance(word, str) for word in found)
         return found if is_list else None

@@ -1,25 +1,30 @@
 """The live reload lab: from saving a source file to the first answer that shows it."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
+from layerlab.engine import leftovers
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
 from layerlab.labs.reloads import Packaged, Reloads
 from layerlab.record.store import Sample
 from layerlab.run import delivery, diagnosis, marks, reload
 from layerlab.run.container import Container
-from layerlab.run.delivery import NoMount
+from layerlab.run.delivery import NoMount, Replaced
 from layerlab.run.marks import ROUTE, Marked, Save
-from layerlab.run.reload import EVENTLESS, ORDERED, OVERRIDE, SINGLE, SYNC, WAYS, Way
+from layerlab.run.reload import EVENTLESS, ORDERED, OVERRIDE, SINGLE, STAT, SYNC, WAYS, Way
 from layerlab.run.saving import NoEvents, Outcome, Saving
 from layerlab.run.together import together
 from layerlab.run.watching import watching
 
 EXPERIMENT = "live-reload"
+_WATCHFILES = "watchfiles"
+#: Lines of `docker compose watch` that are kept.
+_HEARD = 100
 
 
 def measure(lab: Lab, packaged: Packaged) -> Reloads:
@@ -50,6 +55,8 @@ class _Measuring:
         self._endpoint = lab.endpoint
         self._packaged = packaged
         self._copies: dict[Way, Marked] = {}
+        #: What `docker compose watch` says.
+        self._heard: dict[Way, deque[str]] = {}
         self.result = Reloads()
 
     def all(self) -> None:
@@ -57,22 +64,35 @@ class _Measuring:
             if why := self._packaged.lacking(way) or reload.lacking(way, self._endpoint):
                 self.result.lacking[way] = why
                 continue
-            context = self._lab.context(f"{EXPERIMENT}-{way.number}/app", None)
-            run = self._lab.run.id
-            self._copies[way] = marks.mark(context, run, f"{run}-{way.number}")
+            self._copies[way] = self._copy(way, str(way.number))
         self._build_first()
-        live = [way for way in self._copies if not way.builds]
-        with together([self._started(way, polling=False) for way in live]) as started:
-            for way, app in zip(live, started.values, strict=True):
+        ways = list(self._copies)
+        with together([self._begun(way) for way in ways], interrupt=self._interrupt) as begun:
+            for way, app in zip(ways, begun.values, strict=True):
                 with self._problem_of(way):
                     if isinstance(app, LabError):
                         raise app
-                    self._live(way, app)
-        self.result.waited_seconds = started.saved_seconds
-        for way in self._copies:
-            if way.builds:
-                with self._problem_of(way):
-                    self._rebuilt(way)
+                    if isinstance(app, Replaced):
+                        self._rebuilt(way, app)
+                    else:
+                        self._live(way, app)
+        self.result.waited_seconds += begun.saved_seconds
+
+    def _begun(self, way: Way) -> AbstractContextManager[Container | Replaced]:
+        if not way.builds:
+            return self._started(way, polling=False)
+        first, limit = self._tag(self._first(way)), self._lab.settings.start_limit_seconds
+        return delivery.replaced(self._endpoint, self._lab.run, first, limit_seconds=limit)
+
+    def _copy(self, way: Way, called: str) -> Marked:
+        context = self._lab.context(f"{EXPERIMENT}-{called}/app", None)
+        run = self._lab.run.id
+        return marks.mark(context, run, f"{run}-{called}")
+
+    def _interrupt(self) -> None:
+        """End what is starting: an app without its container does not come up."""
+        with suppress(LabError):
+            leftovers.remove_run(self._endpoint, self._lab.run)
 
     @contextmanager
     def _problem_of(self, way: Way) -> Iterator[None]:
@@ -126,9 +146,14 @@ class _Measuring:
         if way == OVERRIDE:
             base = self._tag(self._first(ORDERED))
             place = folder.parent
-            starting = delivery.overridden(endpoint, run, place, base, image, polling=polling)
+            starting = delivery.overridden(
+                endpoint, run, place, base, image, polling=polling, limit_seconds=limit
+            )
         elif way == SYNC:
-            starting = delivery.synced(endpoint, run, folder.parent, image, polling=polling)
+            said = self._heard[way] = deque(maxlen=_HEARD)
+            starting = delivery.synced(
+                endpoint, run, folder.parent, image, polling=polling, limit_seconds=limit, said=said
+            )
         elif way == EVENTLESS:
             starting = delivery.eventless(
                 endpoint, run, image, folder, polling=polling, limit_seconds=limit
@@ -144,10 +169,39 @@ class _Measuring:
         """Measure a way whose container stays."""
         try:
             self._saved(way, app, polling=False)
-        except NoEvents:
+            if not way.events:
+                self._has_watchfiles(way, app, "the app looked at its files by itself")
+        except NoEvents as error:
+            self._has_watchfiles(way, app, str(error))
             self.result.polled.add(way)
-            with self._started(way, polling=True) as other:
+            # What was saved until here is in no other container, or is gone.
+            self._copies[way] = self._copy(way, f"{way.number}-polling")
+            again = [self._started(way, polling=True)]
+            with together(again, interrupt=self._interrupt) as started:
+                (other,) = started.values
+                if isinstance(other, LabError):
+                    raise other from None
                 self._saved(way, other, polling=True)
+
+    def _has_watchfiles(self, way: Way, app: Container, seen: str) -> None:
+        """Blame no mount for what the image lacks.
+
+        Raises:
+            LabError: it has no watchfiles.
+        """
+        variant = self._packaged.of(way)
+        if variant is None or way == STAT:
+            return
+        if reload.without(self._endpoint, app.name, _WATCHFILES):
+            installs = [
+                one.line
+                for one in variant.dockerfile.instructions
+                if one.keyword == "RUN" and "install" in one.value
+            ]
+            raise LabError(
+                f"{variant.where(installs[-1] if installs else 0)}: {seen}: the image has no {_WATCHFILES}, "
+                "without which uvicorn --reload only looks at the files that it knows: install it there"
+            )
 
     def _saved(self, way: Way, app: Container, *, polling: bool) -> None:
         before = self._life(app)
@@ -159,22 +213,19 @@ class _Measuring:
         found = diagnosis.inspect(self._endpoint, app.name)
         return found["Id"], found["State"]["StartedAt"]
 
-    def _rebuilt(self, way: Way) -> None:
+    def _rebuilt(self, way: Way, old: Replaced) -> None:
         """Measure a way that builds an image and replaces the container, one after the other."""
         variant = self._packaged.of(way)
         assert variant is not None
-        limit = self._lab.settings.start_limit_seconds
-        first = self._tag(self._first(way))
-        with delivery.replaced(self._endpoint, self._lab.run, first, limit_seconds=limit) as old:
 
-            def deliver() -> Build:
-                # Not the first image's name: another way may still begin with that.
-                context, tag = self._copies[way].context, f"{self._tag(variant)}-rebuilt"
-                built = self._lab.build(variant, context, "rebuild", tag=tag)
-                old.replace(tag)
-                return built
+        def deliver() -> Build:
+            # Not the first image's name: another way may still begin with that.
+            context, tag = self._copies[way].context, f"{self._tag(variant)}-rebuilt"
+            built = self._lab.build(variant, context, "rebuild", tag=tag)
+            old.replace(tag)
+            return built
 
-            self._saves(way, old.container.url, lambda: old.container.name, deliver)
+        self._saves(way, old.container.url, lambda: old.container.name, deliver)
 
     def _saves(
         self,
@@ -189,7 +240,15 @@ class _Measuring:
         outcomes = self.result.outcomes[way] = {}
         with watching(url + ROUTE) as watch:
             saving = Saving(
-                self._endpoint, way, self._copies[way], watch, name, deliver, limit, polling
+                self._endpoint,
+                way,
+                self._copies[way],
+                watch,
+                name,
+                deliver,
+                limit,
+                self._heard.get(way, ()),
+                polling,
             )
             saving.begin()
             for save in way.saves:
@@ -220,6 +279,6 @@ class _Measuring:
                 metric=metric,
                 value=value,
                 unit=unit,
-                invalid=None if outcome.noticed else "noticed with the save of another file only",
+                invalid=outcome.invalid,
             )
             self._lab.store.add(self._lab.run.id, sample)

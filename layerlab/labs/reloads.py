@@ -67,7 +67,8 @@ class Reloads:
         shown = tables.Shown(self.outcomes, {**self.lacking, **told}, self.polled)
         waited = (
             f"Waits add up to {self.waited_seconds:.0f} s and took {self.wall_seconds:.0f} s: containers "
-            "start together and end together; nothing that is timed runs beside anything."
+            "start together and end together. One save is timed at a time; the apps of the other ways are "
+            "up meanwhile, and idle."
         )
         yield Section(
             "live reload: seconds from a save to the answer, failed requests",

@@ -12,7 +12,7 @@ from layerlab.lab import Lab
 from layerlab.labs.lives import EXPERIMENT, Case, Life, Lives
 from layerlab.labs.serving import told_by
 from layerlab.record.samples import life_sample
-from layerlab.run import container, diagnosis, shutdown, usage
+from layerlab.run import container, diagnosis, shutdown, usage, waiting
 from layerlab.run.container import Container
 from layerlab.run.shutdown import GRACE_SECONDS, KILLED, Stop
 from layerlab.run.usage import Usage
@@ -22,12 +22,13 @@ EXEC_FORM, SHELL_FORM = "cache-ordered", "shell-form"
 WITH_INIT = (EXEC_FORM, SHELL_FORM)
 #: Its probes would take processor and memory; they are another lab's.
 _OPTIONS = ("--no-healthcheck",)
-#: A stop that has not ended after so long waits for the end of its grace, and needs no processor.
-_SOON_SECONDS = 1.0
+#: A stop that has not ended after so long waits for the end of its grace, and needs no processor; the
+#: shorter one is for where that is expected.
+_SOON_SECONDS, _EXPECTED_SECONDS = 1.0, 0.5
 #: So long before the end of a grace nothing that is timed begins.
 _NEAR_SECONDS = 1.5
 #: Containers that are started at once where nothing is timed.
-_TOGETHER = 4
+_TOGETHER = 5
 
 
 def measure(lab: Lab, variants: Sequence[Variant]) -> Lives:
@@ -105,6 +106,7 @@ class _Measuring:
         self._stack = stack
         self._waiting = self._threads(100)
         self._together = self._threads(_TOGETHER)
+        self._begun: dict[Case, _Started] = {}
         self._stopping: dict[Case, _Stopping] = {}
         #: Seconds of each piece of work.
         self.spent: list[float] = []
@@ -123,10 +125,16 @@ class _Measuring:
         return pool
 
     def all(self, cases: Sequence[Case]) -> None:
+        # They have one and the same time to wait until their graces end, and the others start meanwhile.
+        waits = [case for case in cases if not case.init and _expects_killed(case.variant)]
         for case in cases:
             self._lab.screen.doing(f"start: {case.name}")
             self._stand_back()
-            self._try(case, self._begin)
+            self._try(case, self._start)
+            if case not in waits:
+                self._stop_idle([case], _SOON_SECONDS)
+            elif case == waits[-1]:
+                self._stop_idle(waits, _EXPECTED_SECONDS)
             self._lab.screen.done()
         self._lab.screen.doing("stop: with a request in flight")
         # Those that need their whole grace come last: the others have the time until then.
@@ -152,16 +160,21 @@ class _Measuring:
             if not one.idle.done() and time.monotonic() > one.due - _NEAR_SECONDS:
                 wait([one.idle])
 
-    def _begin(self, case: Case) -> None:
-        called = case.called
+    def _start(self, case: Case) -> None:
         with self._spending():
-            started = self._started(case, called)
-        due = time.monotonic() + GRACE_SECONDS
-        stopping = self._waiting.submit(self._idle, started.app, called)
-        self._stopping[case] = _Stopping(started, stopping, due)
-        wait([stopping], timeout=_SOON_SECONDS)
-        if stopping.done():
-            self._save_stop(case)
+            self._begun[case] = self._started(case, case.called)
+
+    def _stop_idle(self, cases: Sequence[Case], soon_seconds: float) -> None:
+        """Stop what has started, and wait for what ends soon."""
+        begun = [case for case in cases if case in self._begun]
+        for case in begun:
+            due = time.monotonic() + GRACE_SECONDS
+            stopping = self._waiting.submit(self._idle, self._begun[case].app, case.called)
+            self._stopping[case] = _Stopping(self._begun[case], stopping, due)
+        wait([self._stopping[case].idle for case in begun], timeout=soon_seconds)
+        for case in begun:
+            if self._stopping[case].idle.done():
+                self._try(case, self._save_stop)
 
     def _started(self, case: Case, called: str) -> _Started:
         lab = self._lab
@@ -171,11 +184,12 @@ class _Measuring:
         )
         limit = lab.settings.start_limit_seconds
         with container.answering(lab.endpoint, name, called=called, limit_seconds=limit) as app:
-            start_seconds = time.monotonic() - at
+            start_seconds = app.answered - at
             used = self._used(name, called)
             self._save(case, "start", start_seconds, "s")
             self._save(case, "memory", used.memory_bytes, "bytes")
-            for told in (diagnosis.flood(lab.endpoint, name), diagnosis.crowd(used)):
+            ill = None if case.init else app.unhealthy()
+            for told in (diagnosis.flood(lab.endpoint, name), diagnosis.crowd(used), ill):
                 if told:
                     self._lives.findings.append(f"{called}: {told}.")
             first = shutdown.first_process(lab.endpoint, name)
@@ -192,8 +206,10 @@ class _Measuring:
         with container.with_log(self._lab.endpoint, app.name):
             try:
                 return shutdown.stop(self._lab.endpoint, app, in_flight=in_flight)
+            except RunLost:
+                raise
             except LabError as error:
-                raise LabError(f"{called}: {error}") from error
+                raise type(error)(f"{called}: {error}") from error
 
     def _idle(self, app: Container, called: str) -> Stop:
         with self._spending():
@@ -204,7 +220,13 @@ class _Measuring:
         endpoint, limit = self._lab.endpoint, self._lab.settings.start_limit_seconds
         with self._spending():
             container.start_again(endpoint, app.name)
-            with container.answering(endpoint, app.name, called=called, limit_seconds=limit) as it:
+            with container.answering(
+                endpoint,
+                app.name,
+                called=called,
+                limit_seconds=limit,
+                between_seconds=waiting.CALM_SECONDS,
+            ) as it:
                 pass
             return self._stop(it, called, in_flight=True)
 

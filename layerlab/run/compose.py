@@ -6,6 +6,7 @@ import secrets
 import signal
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,7 +18,16 @@ from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run.container import MEMORY, PIDS, Container, answering, publishing
+from layerlab.run import waiting
+from layerlab.run.container import (
+    MEMORY,
+    PIDS,
+    START_SECONDS,
+    Container,
+    answering,
+    publishing,
+    taken_told,
+)
 
 LIMIT_SECONDS = 120
 WATCH_SECONDS = 20
@@ -53,13 +63,24 @@ class Project:
         )
 
     @contextmanager
-    def up(self, service: str) -> Iterator[Container]:
-        """A service's container, started by `docker compose up`, once its app answers."""
-        self.compose("up", "--detach", "--no-build", service, doing="docker compose up")
+    def up(self, service: str, *, limit_seconds: float = START_SECONDS) -> Iterator[Container]:
+        """A service's container, started by `docker compose up`, once its app answers.
+
+        Raises:
+            PortTaken: of the port that the project gives it.
+            LabError: it does not start, or its app does not answer within the limit.
+        """
+        with taken_told():
+            self.compose("up", "--detach", "--no-build", service, doing="docker compose up")
         found = self.compose("ps", "--all", "--quiet", service, doing="docker compose ps").split()
         if not found:
             raise LabError(f"docker compose up: it made no container of the service {service}")
-        with answering(self.endpoint, found[0]) as container:
+        with answering(
+            self.endpoint,
+            found[0],
+            limit_seconds=limit_seconds,
+            between_seconds=waiting.CALM_SECONDS,
+        ) as container:
             yield container
 
     @contextmanager
@@ -74,8 +95,10 @@ class Project:
             yield container
 
     @contextmanager
-    def watch(self, service: str) -> Iterator[None]:
+    def watch(self, service: str, said: deque[str]) -> Iterator[None]:
         """`docker compose watch` of a service that is up, once it says that it watches.
+
+        Its lines are added to ``said``, until it ends.
 
         Raises:
             LabError: it does not begin to, with what it said.
@@ -93,7 +116,6 @@ class Project:
             errors="replace",
             start_new_session=True,
         )
-        said: list[str] = []
         began, ended = threading.Event(), threading.Event()
 
         def listen() -> None:
@@ -157,5 +179,5 @@ def project(
     finally:
         # What can't be taken down now is found by its labels when the run ends.
         with suppress(LabError):
-            words = ["down", "--volumes", "--remove-orphans", "--timeout", "1"]
+            words = ["down", "--volumes", "--remove-orphans", "--timeout", "0"]
             this.compose(*words, doing="docker compose down")

@@ -1,32 +1,39 @@
 """One container of an image that serves the app: started, waited for, asked, removed."""
 
+import json
 import secrets
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import httpx
+from typing import Any, TypeVar
 
 from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
-from layerlab.errors import LabError
-from layerlab.run import diagnosis, envfile, waiting
+from layerlab.errors import LabError, RunLost
+from layerlab.run import asking, diagnosis, envfile, waiting
+
+T = TypeVar("T")
 
 PORT = 8000
 MEMORY = "256m"
 PIDS = 100
 START_SECONDS = 60
 _PORTS = range(10_000, 20_000)
-#: How often a container is started until its port is free; see :func:`_with_free_port`.
+#: How often a container is started until its port is free.
 _TRIES = 10
+_DRAWS = 1000
 _TAKEN = ("address already in use", "port is already allocated")
+_NOT_FOUND = 404
 #: What a flood of lines may take of the engine's disk; `docker logs` shows the last of them.
 _LOG = ("--log-driver", "json-file", "--log-opt", "max-size=5m", "--log-opt", "max-file=2")
+
+
+class PortTaken(LabError):
+    """Something else listens on the port that a container was to have."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,8 @@ class Container:
     name: str
     #: Where the app answers, as seen from here.
     url: str
+    #: When its first answer came, on the clock of ``time.monotonic``.
+    answered: float = 0.0
 
     def get(self, path: str) -> Any:
         """What the app answers at a path, as JSON.
@@ -71,26 +80,25 @@ class Container:
             LabError: it does not answer, or not well.
         """
         try:
-            with waiting.client(waiting.ASK_SECONDS) as http:
-                answer = http.get(self.url + path)
-            answer.raise_for_status()
-            return answer.json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise LabError(f"{self.name}: the app does not answer {path} well: {error}") from error
+            answer = asking.get(self.url, path, waiting.ASK_SECONDS)
+            if not 200 <= answer.status < 300:
+                raise ValueError(f"status {answer.status}")
+            if not answer.whole:
+                raise ValueError(f"more than {asking.MOST_BYTES // 10**6} MB")
+            return json.loads(answer.body)
+        except (*asking.FAILURES, ValueError, RecursionError) as error:
+            told = f"the app does not answer {path} well: {asking.reason(error)}"
+            raise LabError(f"{self.name}: {told}") from error
 
     def unhealthy(self, path: str = "/health") -> str | None:
         """What is wrong with what a serving app says of its health, as a clause; None if it is well."""
         try:
-            with (
-                waiting.client(waiting.ASK_SECONDS) as http,
-                http.stream("GET", self.url + path) as answer,
-            ):
-                code = answer.status_code
-        except httpx.HTTPError as error:
-            return f"it does not answer at {path}: {error}"
+            code = asking.get(self.url, path, waiting.ASK_SECONDS, most_bytes=0).status
+        except asking.FAILURES as error:
+            return f"it does not answer at {path}: {asking.reason(error)}"
         if 200 <= code < 300:
             return None
-        if code == httpx.codes.NOT_FOUND:
+        if code == _NOT_FOUND:
             return f"it answers 404 at {path}: give the app such a path, one that answers 200"
         return f"it answers {code} at {path}, which says that it is not well"
 
@@ -109,12 +117,29 @@ def spare_port() -> int:
 
     A free one of Docker's choice is among those of outgoing connections (32768 and up, Linux,
     net.ipv4.ip_local_port_range), and lost to one of them while many are made.
+
+    Raises:
+        LabError: there is none.
     """
-    while True:
+    why = ""
+    for _ in range(_DRAWS):
         port = secrets.choice(_PORTS)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
+        try:
+            with socket.socket() as sock:
+                sock.bind(("127.0.0.1", port))
+                return port
+        except OSError as error:
+            why = error.strerror or str(error)
+    raise LabError(
+        f"no port from {_PORTS.start} to {_PORTS.stop - 1} of this machine can be listened on: {why}"
+    )
+
+
+@contextmanager
+def with_spare_port(start: Callable[[int], AbstractContextManager[T]]) -> Iterator[T]:
+    """What is started with a port, with a spare one; again with another one if that is taken by then."""
+    with ExitStack() as stack:
+        yield _while_taken(lambda: stack.enter_context(start(spare_port())))
 
 
 @contextmanager
@@ -137,6 +162,7 @@ def started(
     and ``command`` stands in for the image's CMD.
 
     Raises:
+        PortTaken: of a ``port`` that was given.
         LabError: it does not start, in a sentence that begins with ``called``, else with the image's name.
     """
     with timed(
@@ -159,7 +185,7 @@ def timed(
     *,
     purpose: str,
     called: str,
-    shell: Mapping[str, str] = NOTHING.shell,
+    shell: Mapping[str, str] | None = None,
     port: int | None = None,
 ) -> Iterator[tuple[str, float]]:
     """As :func:`started`, with ``last`` as the last words of `docker run`: the options, the image, the command.
@@ -179,16 +205,20 @@ def timed(
         if begun:
             remove(endpoint, name)
         begun = time.monotonic()
-        run_command(
-            endpoint.command(*words),
-            doing=f"{called}: starting a container",
-            environ={**endpoint.environ(), **shell},
-            timeout=START_SECONDS,
-        )
+        with taken_told():
+            run_command(
+                endpoint.command(*words),
+                doing=f"{called}: starting a container",
+                environ={**endpoint.environ(), **(shell or {})},
+                timeout=START_SECONDS,
+            )
 
     try:
         try:
-            _with_free_port(docker_run)
+            if port is None:
+                _while_taken(docker_run)
+            else:
+                docker_run()
         except LabError as error:
             if told := diagnosis.refused(str(error)):
                 raise LabError(f"{called}: {told}") from error
@@ -206,23 +236,35 @@ def start_again(endpoint: Endpoint, name: str) -> None:
     """
 
     def docker_start() -> None:
-        endpoint.run("start", name, doing="docker start")
+        with taken_told():
+            endpoint.run("start", name, doing="docker start")
 
-    _with_free_port(docker_start)
+    _while_taken(docker_start)
 
 
-def _with_free_port(start: Callable[[], None]) -> None:
-    """Start something that publishes a port, again where the port that the engine chose is taken.
+def _while_taken(start: Callable[[], T]) -> T:
+    """Start something that publishes another port each time, again where that is taken.
 
-    It takes one that it has not given to another container; what else uses it, such as an outgoing
+    An engine takes one that it has not given to another container; what else uses it, such as an outgoing
     connection or another engine, it learns when it begins to listen (moby, libnetwork/portallocator).
     """
-    for left in reversed(range(_TRIES)):
-        try:
+    for _ in range(_TRIES - 1):
+        with suppress(PortTaken):
             return start()
-        except LabError as error:
-            if not left or not any(said in str(error) for said in _TAKEN):
-                raise
+    return start()
+
+
+@contextmanager
+def taken_told() -> Iterator[None]:
+    """Has a command's LabError be a PortTaken where it says that a port is taken."""
+    try:
+        yield
+    except LabError as error:
+        if any(said in str(error) for said in _TAKEN):
+            raise PortTaken(
+                f"{error}\nSomething else listens on this port of the engine's machine: end it, or run again"
+            ) from error
+        raise
 
 
 @contextmanager
@@ -243,9 +285,14 @@ def running(
 
 @contextmanager
 def answering(
-    endpoint: Endpoint, name: str, *, called: str = "", limit_seconds: float = START_SECONDS
+    endpoint: Endpoint,
+    name: str,
+    *,
+    called: str = "",
+    limit_seconds: float = START_SECONDS,
+    between_seconds: float = waiting.EXACT_SECONDS,
 ) -> Iterator[Container]:
-    """A container that somebody started, once its app answers.
+    """A container that somebody started, once its app answers; it is asked every ``between_seconds``.
 
     ``called`` is what errors call it in place of its name. A restarted container may have another
     address: ask again.
@@ -255,18 +302,26 @@ def answering(
             while the container is used, has the last lines of the container's log.
     """
     with with_log(endpoint, name):
-        container = Container(name, _url(endpoint, name, called or name))
-        waiting.first_answer(endpoint, name, container.url, called or name, PORT, limit_seconds)
-        yield container
+        address = _url(endpoint, name, called or name)
+        answered = waiting.first_answer(
+            endpoint, name, address, called or name, PORT, limit_seconds, between_seconds
+        )
+        yield Container(name, address, answered)
 
 
 @contextmanager
 def with_log(endpoint: Endpoint, name: str) -> Iterator[None]:
-    """Has the last lines of a container's log put below the LabError of whatever fails."""
+    """Has the last lines of a container's log put below the LabError of whatever fails.
+
+    Raises:
+        LabError: of the same class. That the run is lost is no matter of a container.
+    """
     try:
         yield
+    except RunLost:
+        raise
     except LabError as error:
-        raise LabError(f"{error}{diagnosis.log_tail(endpoint, name)}") from error
+        raise type(error)(f"{error}{diagnosis.log_tail(endpoint, name)}") from error
 
 
 def remove(endpoint: Endpoint, name: str) -> None:

@@ -3,14 +3,15 @@
 import json
 import re
 import secrets
+from collections import deque
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import compose, container
+from layerlab.run import compose, container, waiting
 from layerlab.run.container import Container, Environment
 from layerlab.run.reload import FOLDER, POLLING
 
@@ -22,6 +23,13 @@ _OVERLAY = "lowerdir={source}:{empty}"
 
 class NoMount(LabError):
     """An engine makes no mount of a kind."""
+
+
+def _answering(
+    endpoint: Endpoint, name: str, limit_seconds: float
+) -> AbstractContextManager[Container]:
+    calm = waiting.CALM_SECONDS
+    return container.answering(endpoint, name, limit_seconds=limit_seconds, between_seconds=calm)
 
 
 @contextmanager
@@ -42,8 +50,9 @@ def mounted(
     # Read-only: nothing that the app writes gets among the sources, where it would count as a save.
     options = ["--volume", f"{source}:{FOLDER}:ro", "--no-healthcheck"]
     environment = Environment([f"{POLLING}=true"] if polling else [])
-    with (
-        container.started(
+
+    def starting(port: int) -> AbstractContextManager[str]:
+        return container.started(
             endpoint,
             run,
             image,
@@ -51,9 +60,12 @@ def mounted(
             environment=environment,
             options=options,
             command=COMMAND,
-            port=container.spare_port(),
-        ) as name,
-        container.answering(endpoint, name, limit_seconds=limit_seconds) as app,
+            port=port,
+        )
+
+    with (
+        container.with_spare_port(starting) as name,
+        _answering(endpoint, name, limit_seconds) as app,
     ):
         yield app
 
@@ -103,16 +115,22 @@ def eventless(
 
 @contextmanager
 def overridden(
-    endpoint: Endpoint, run: Run, folder: Path, image: str, development: str, *, polling: bool
+    endpoint: Endpoint,
+    run: Run,
+    folder: Path,
+    image: str,
+    development: str,
+    *,
+    polling: bool,
+    limit_seconds: float,
 ) -> Iterator[Container]:
     """A compose project for production, with what `compose.override.yaml` changes for development.
 
     ``folder`` holds the app in its folder `app`.
 
     Raises:
-        LabError: it does not start, or its app does not answer.
+        LabError: it does not start, or its app does not answer within the limit.
     """
-    service = {"image": image, "ports": [container.publishing(endpoint, container.spare_port())]}
     override = {
         "image": development,
         "command": list(COMMAND),
@@ -122,38 +140,58 @@ def overridden(
     # Compose reads it with compose.yaml, unless files are named (docs.docker.com, "Merge Compose files").
     text = json.dumps({"services": {SERVICE: override}}, indent=2)
     (folder / "compose.override.yaml").write_text(text, encoding="utf-8")
-    with (
-        compose.project(endpoint, run, folder, {SERVICE: service}, shell={}) as project,
-        project.up(SERVICE) as app,
-    ):
+
+    @contextmanager
+    def starting(port: int) -> Iterator[Container]:
+        service = {"image": image, "ports": [container.publishing(endpoint, port)]}
+        with (
+            compose.project(endpoint, run, folder, {SERVICE: service}, shell={}) as project,
+            project.up(SERVICE, limit_seconds=limit_seconds) as app,
+        ):
+            yield app
+
+    with container.with_spare_port(starting) as app:
         yield app
 
 
 @contextmanager
 def synced(
-    endpoint: Endpoint, run: Run, folder: Path, image: str, *, polling: bool
+    endpoint: Endpoint,
+    run: Run,
+    folder: Path,
+    image: str,
+    *,
+    polling: bool,
+    limit_seconds: float,
+    said: deque[str],
 ) -> Iterator[Container]:
     """A compose project whose container is given each saved file by `docker compose watch`.
 
-    ``folder`` holds the app in its folder `app`, as it is in the image.
+    ``folder`` holds the app in its folder `app`, as it is in the image; ``said`` gets what compose says.
 
     Raises:
-        LabError: it does not start, its app does not answer, or compose does not watch.
+        LabError: it does not start, its app does not answer within the limit, or compose does not watch.
     """
     service = {
         "image": image,
         # Older releases watch no service without it; nothing is built.
         "build": {"context": "./app"},
         "command": list(COMMAND),
-        "ports": [container.publishing(endpoint, container.spare_port())],
         "environment": {POLLING: "true"} if polling else {},
         "develop": {"watch": [{"action": "sync", "path": "./app", "target": FOLDER}]},
     }
-    with (
-        compose.project(endpoint, run, folder, {SERVICE: service}, shell={}) as project,
-        project.up(SERVICE) as app,
-        project.watch(SERVICE),
-    ):
+
+    @contextmanager
+    def starting(port: int) -> Iterator[Container]:
+        services = {SERVICE: {**service, "ports": [container.publishing(endpoint, port)]}}
+        with (
+            compose.project(endpoint, run, folder, services, shell={}) as project,
+            project.up(SERVICE, limit_seconds=limit_seconds) as app,
+            project.watch(SERVICE, said),
+        ):
+            yield app
+
+    with container.with_spare_port(starting) as app:
         yield app
 
 
@@ -162,19 +200,24 @@ class Replaced:
 
     def __init__(self, endpoint: Endpoint, run: Run, stack: ExitStack) -> None:
         self._endpoint, self._run, self._stack = endpoint, run, stack
-        self._port = container.spare_port()
+        self._port = 0
         self.container = Container("", "")
 
     def start(self, image: str) -> str:
-        starting = container.started(
+        """Start the first container; its port is that of the later ones, too."""
+        starting = container.with_spare_port(lambda port: self._started(image, port))
+        return self._stack.enter_context(starting)
+
+    def _started(self, image: str, port: int) -> AbstractContextManager[str]:
+        self._port = port
+        return container.started(
             self._endpoint,
             self._run,
             image,
             purpose="live-reload",
             options=["--no-healthcheck"],
-            port=self._port,
+            port=port,
         )
-        return self._stack.enter_context(starting)
 
     def replace(self, image: str) -> None:
         """Remove the container, and start one of the image in its place.
@@ -183,7 +226,8 @@ class Replaced:
             LabError: it does not start.
         """
         self._stack.close()
-        self.container = Container(self.start(image), self.container.url)
+        name = self._stack.enter_context(self._started(image, self._port))
+        self.container = Container(name, self.container.url)
 
 
 @contextmanager
@@ -198,6 +242,6 @@ def replaced(
     with ExitStack() as stack:
         replacing = Replaced(endpoint, run, stack)
         name = replacing.start(image)
-        with container.answering(endpoint, name, limit_seconds=limit_seconds) as app:
+        with _answering(endpoint, name, limit_seconds) as app:
             replacing.container = app
         yield replacing

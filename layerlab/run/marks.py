@@ -1,6 +1,7 @@
 """A copy of the app whose answers prove which of its files were read, and the saves that change them."""
 
-import ast
+import symtable
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,6 +63,8 @@ class Marked:
         self.marks: dict[str, str] = {}
         self._nonce = nonce
         self._count = 0
+        #: When a file was written last, in seconds since 1970.
+        self.written = 0.0
 
     @property
     def folder(self) -> Path:
@@ -90,6 +93,7 @@ class Marked:
     def write(self, name: str, text: str) -> None:
         """Write a file as most editors do: the same file, with other content."""
         (self.folder / name).write_text(text, encoding="utf-8")
+        self.written = time.time()
 
     def _new(self) -> str:
         self._count += 1
@@ -108,16 +112,15 @@ def mark(context: Context, first: str, nonce: str) -> Marked:
     main = context.folder / MAIN
     try:
         text = main.read_text(encoding="utf-8")
+        found = symtable.symtable(text, MAIN, "exec")
         names = {
-            target.id
-            for node in ast.parse(text).body
-            if isinstance(node, ast.Assign)
-            for target in node.targets
-            if isinstance(target, ast.Name)
+            one.get_name()
+            for one in found.get_symbols()
+            if (one.is_assigned() or one.is_imported()) and not one.is_namespace()
         }
     except OSError as error:
         raise LabError(f"app/{MAIN}: {error.strerror}: the live reload lab needs it") from error
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError) as error:
         raise LabError(f"app/{MAIN} can't be read by Python: {error}") from error
     if "app" not in names:
         raise LabError(

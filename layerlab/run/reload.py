@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from layerlab.engine.endpoint import Endpoint, version_tuple
 from layerlab.errors import LabError
 from layerlab.run import diagnosis
-from layerlab.run.marks import DELETED, NEW, ONE, SAVES, Marked, Save
+from layerlab.run.marks import DELETED, MENDED, NEW, ONE, SAVES, SEVERAL, Marked, Save
 
 #: Makes watchfiles look at the files every 0.3 s, in place of waiting for the kernel to tell.
 POLLING = "WATCHFILES_FORCE_POLLING"
 FOLDER = "/app"
+#: How long a container may take to answer a question.
+_SECONDS = 20
 #: The first compose with `watch` outside of `alpha` (https://docs.docker.com/compose/how-tos/file-watch/).
 OLDEST_WATCH = (2, 22)
 
@@ -29,9 +31,12 @@ class Way:
 
 
 BIND = Way(1, "bind mount")
-OVERRIDE = Way(2, "compose override")
-SYNC = Way(3, "compose watch")
-ORDERED = Way(4, "cache-ordered", builds=True)
+# The same mount and command as 1: that these come from another file is what there is to see.
+OVERRIDE = Way(2, "compose override", (ONE, MENDED))
+# What differs from 1 is how files arrive; what uvicorn makes of a broken one is the same.
+SYNC = Way(3, "compose watch", (ONE, SEVERAL, NEW, DELETED))
+# The source is copied anew whatever was saved: only what is gone again could be left over.
+ORDERED = Way(4, "cache-ordered", (ONE, MENDED, DELETED), builds=True)
 SINGLE = Way(5, "single-stage", (ONE,), builds=True)
 # uvicorn's supervisors/statreload.py looks at the times of the files that it knows, every 0.25 s: it
 # takes a new file into its list without a word, and never misses one that is gone.
@@ -52,6 +57,16 @@ def lacking(way: Way, endpoint: Endpoint) -> str | None:
     if way == SYNC and version_tuple(version or "") < OLDEST_WATCH:
         return f"docker compose {version} has no watch: it came with 2.22"
     return None
+
+
+def without(endpoint: Endpoint, name: str, module: str) -> bool:
+    """Whether a container's Python has no such module; False where it can't be asked."""
+    words = ("exec", name, "python", "-c", f"import {module}")
+    try:
+        endpoint.run(*words, doing=f"looking for {module}", timeout=_SECONDS)
+    except LabError as error:
+        return f"No module named '{module}'" in str(error)
+    return False
 
 
 def arrived(endpoint: Endpoint, name: str, marked: Marked, save: Save) -> bool:

@@ -1,24 +1,27 @@
 """One save, from the editor to the answer that shows it."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from layerlab.build.buildx import Build
+from layerlab.engine.command import last_lines
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.run import diagnosis, watching
 from layerlab.run.container import PORT
 from layerlab.run.marks import Marked, Save
 from layerlab.run.reload import FOLDER, Way, arrived
-from layerlab.run.watching import Change, Watch
+from layerlab.run.watching import RESOLUTION_SECONDS, Change, Watch
 
 #: After which a save counts as not noticed, if the app still gives the answer from before; the shorter
-#: one is for where that is expected.
-NOTICE_SECONDS = 5.0
-BLIND_SECONDS = 1.0
+#: one is for where that is expected: uvicorn looks every 0.25 s where it does not wait for events.
+NOTICE_SECONDS = 2.5
+BLIND_SECONDS = 0.6
+#: How long a save may take into the container.
+ARRIVE_SECONDS = 5.0
 #: How long the app is asked on after the right answer, to see that it stays.
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.05
 _LOOK_SECONDS = 0.05
 _RECENT_SECONDS = 0.2
 _LOG_LINES = 40
@@ -41,6 +44,21 @@ class Outcome:
     #: The build in it, in ways that build.
     build: Build | None = None
 
+    @property
+    def exact(self) -> bool:
+        """Whether its time is known as exactly as it has to be."""
+        return self.change.resolution_seconds <= RESOLUTION_SECONDS
+
+    @property
+    def invalid(self) -> str | None:
+        """Why it is no measurement of the save; None where it is one."""
+        if not self.noticed:
+            return "noticed with the save of another file only"
+        if not self.exact:
+            apart, most = self.change.resolution_seconds * 1000, RESOLUTION_SECONDS * 1000
+            return f"requests were {apart:.0f} ms apart, and {most:.0f} ms is the most"
+        return None
+
 
 @dataclass
 class Saving:
@@ -56,16 +74,18 @@ class Saving:
     deliver: Callable[[], Build | None]
     #: How long the app may take until it answers, in seconds.
     limit_seconds: float
+    #: What the tool that delivers has said, in lines.
+    heard: Sequence[str] = ()
     polling: bool = False
 
     def begin(self) -> None:
         """Wait until the app answers what its files say before any save.
 
         Raises:
-            LabError: it answers, and not with these files.
+            LabError: it answers, and not with these files; with the last lines of its log.
         """
         if self.watch.shows(self.marked.marks, 0.0, self.limit_seconds) is None:
-            raise LabError(
+            raise self._failed(
                 f"the app does not show the files of {self.marked.folder}: is this folder on the engine's "
                 f"machine, and is the app in {FOLDER} of the image?"
             )
@@ -77,11 +97,13 @@ class Saving:
             NoEvents: nobody told the app, which could be told with polling.
             LabError: the app does not come up with it, with the last lines of its log.
         """
+        self._let_time_pass()
         begun = time.monotonic()
         if save.broken:
             self.marked.break_it(save)
             self.deliver()
             self._see_broken()
+            self._let_time_pass()
         saved = time.monotonic()
         begun = begun if save.broken else saved
         right = self.marked.save(save)
@@ -93,13 +115,18 @@ class Saving:
             begun = saved = time.monotonic()
             self.marked.touch()
             if not self._shown(right, saved, None):
-                raise LabError(f"`{save.name}` and one more file were saved, and not noticed")
+                raise self._failed(f"`{save.name}` and one more file were saved, and not noticed")
         time.sleep(SETTLE_SECONDS)
         self.watch.finish(time.monotonic())
         record = self.watch.record(begun)
         answers = [one.answer for one in record if one.failure is None]
         change = watching.change(record, self.watch.looks(), begun, saved, right)
         return Outcome(change, right, answers[-1], noticed, build)
+
+    def _let_time_pass(self) -> None:
+        """Where watchfiles polls, it compares the files' times in whole seconds (notify, src/poll.rs)."""
+        if self.polling:
+            time.sleep(max(0.0, int(self.marked.written) + 1 - time.time()))
 
     def _shown(self, right: Mapping[str, str], saved: float, save: Save | None) -> bool:
         """Whether the app shows a save; False if it answers as before, with the files there."""
@@ -115,8 +142,13 @@ class Saving:
             ended = self.way.builds and diagnosis.ended(self.endpoint, self.container())
             if ended or time.monotonic() > over:
                 raise self._down(save)
-        if save and not arrived(self.endpoint, self.container(), self.marked, save):
-            raise LabError(f"`{save.name}` is not in the container after {patience:.0f} s")
+        arrives = saved + max(patience, min(ARRIVE_SECONDS, self.limit_seconds))
+        while save and not arrived(self.endpoint, self.container(), self.marked, save):
+            if self.watch.shows(right, saved, _RECENT_SECONDS):
+                return True
+            if time.monotonic() > arrives:
+                after = f"after {arrives - saved:.0f} s"
+                raise self._failed(f"`{save.name}` is not in the container {after}")
         return self.watch.shows(right, saved, 0) is not None
 
     def _silent(self) -> bool:
@@ -128,7 +160,9 @@ class Saving:
         deadline = time.monotonic() + self.limit_seconds
         while "SyntaxError" not in diagnosis.log_tail(self.endpoint, self.container(), _LOG_LINES):
             if time.monotonic() > deadline:
-                raise LabError("a file with a syntax error was saved, and Python did not read it")
+                raise self._failed(
+                    "a file with a syntax error was saved, and Python did not read it"
+                )
             time.sleep(_LOOK_SECONDS)
 
     def _down(self, save: Save | None) -> LabError:
@@ -140,4 +174,9 @@ class Saving:
             if self.way.builds:
                 why += f": {diagnosis.silent(self.endpoint, name, PORT)}"
         after = f"`{save.name}` was saved, and " if save else ""
-        return LabError(f"{after}{why}{diagnosis.log_tail(self.endpoint, name)}")
+        return self._failed(f"{after}{why}")
+
+    def _failed(self, why: str) -> LabError:
+        """A failure with what the app and the tool that delivers have said last."""
+        log = diagnosis.log_tail(self.endpoint, self.container())
+        return LabError(f"{why}{log}{last_lines(''.join(self.heard))}")

@@ -9,13 +9,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-import httpx
-
 from layerlab.build.dockerfile import Instruction
 from layerlab.build.failure import shorten
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
-from layerlab.run import diagnosis, waiting
+from layerlab.run import asking, diagnosis
 from layerlab.run.container import Container
 from layerlab.show.tables import plain
 
@@ -150,17 +148,21 @@ def _ask(url: str, seconds: float, connected: threading.Event | None = None) -> 
     """
     begun = time.monotonic()
     try:
-        with waiting.client(seconds + _SLACK_SECONDS) as http:
+        with asking.asking(url) as asker:
             if connected:
-                http.get(f"{url}/")
+                asker.get("/", _SLACK_SECONDS)
                 begun = time.monotonic()
                 connected.set()
-            http.get(f"{url}/slow", params={"seconds": seconds})
+            asker.get(f"/slow?seconds={seconds:g}", seconds + _SLACK_SECONDS)
         return ANSWERED
-    except (httpx.ConnectError, httpx.ConnectTimeout):
+    except asking.NoConnection:
         return REFUSED
-    except httpx.HTTPError:
+    except asking.FAILURES:
         return LOST if time.monotonic() - begun > _AT_ONCE_SECONDS else REFUSED
+    finally:
+        # What waits for it is not kept by a request that failed before.
+        if connected:
+            connected.set()
 
 
 def _hook(endpoint: Endpoint, name: str, since: str) -> bool | None:

@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from layerlab.errors import LabError, RunLost
 
+#: After so long what still begins is interrupted again: it may have been between two steps.
+_AGAIN_SECONDS = 0.5
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -59,10 +61,13 @@ class Started(Generic[T]):
 
 
 @contextmanager
-def together(managers: Sequence[AbstractContextManager[T]]) -> Iterator[Started[T]]:
+def together(
+    managers: Sequence[AbstractContextManager[T]], *, interrupt: Callable[[], None]
+) -> Iterator[Started[T]]:
     """Enter context managers at the same time; one that raises a LabError stops no other.
 
-    All that were entered are left at the end, at the same time, and not told of an exception.
+    All that were entered are left at the end, at the same time, and not told of an exception. After
+    Ctrl-C ``interrupt`` has to make those end that are on their way; it is called until they have.
     """
     started: Started[T] = Started()
     took: list[float] = []
@@ -81,16 +86,19 @@ def together(managers: Sequence[AbstractContextManager[T]]) -> Iterator[Started[
 
     with ThreadPoolExecutor(max(1, len(managers))) as pool:
         begun = time.monotonic()
-        entering = [pool.submit(enter, one) for one in managers]
+        entering: list[Future[T]] = []
         try:
+            for one in managers:
+                entering.append(pool.submit(enter, one))
             started.values = list(map(_value, entering))
             started.saved_seconds -= time.monotonic() - begun
             yield started
         finally:
-            # After Ctrl-C some are still on their way.
-            wait(entering)
+            while wait(entering, timeout=0).not_done:
+                interrupt()
+                wait(entering, timeout=_AGAIN_SECONDS)
             begun = time.monotonic()
-            pairs = zip(managers, entering, strict=True)
+            pairs = zip(managers, entering, strict=False)
             wait([pool.submit(leave, one) for one, future in pairs if not future.exception()])
             started.saved_seconds += sum(took) - (time.monotonic() - begun)
 

@@ -3,47 +3,49 @@
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import httpx
-
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
-from layerlab.run import diagnosis
+from layerlab.run import asking, diagnosis
 
 #: How long one answer may take.
 ASK_SECONDS = 10
-#: With what an attempt itself takes, a first answer is seen within 10 ms.
-_BETWEEN_SECONDS = 0.005
-#: How often it is looked whether a container that does not answer has ended.
+#: From one attempt to the next: with what an attempt itself takes, a first answer is seen within 10 ms.
+EXACT_SECONDS = 0.005
+#: Where nobody asks when it came: what asks so often takes as much of a processor as an app that starts.
+CALM_SECONDS = 0.05
+#: How often it is looked, in seconds, whether a container that does not answer has ended.
 _LOOK_SECONDS = 0.3
 
 
-def client(seconds: float) -> httpx.Client:
-    """For requests to an app; this machine's proxy settings are for other hosts."""
-    return httpx.Client(timeout=seconds, trust_env=False)
-
-
 def first_answer(
-    endpoint: Endpoint, name: str, url: str, called: str, port: int, limit_seconds: float
-) -> None:
-    """Wait until the app of a container answers at ``url``, with whatever.
+    endpoint: Endpoint,
+    name: str,
+    url: str,
+    called: str,
+    port: int,
+    limit_seconds: float,
+    between_seconds: float = EXACT_SECONDS,
+) -> float:
+    """Wait until the app of a container answers at ``url``, with whatever; returns when it did.
 
-    Its ``port`` and ``called``, which stands for its name, are for the errors.
+    That is on the clock of ``time.monotonic``. Its ``port`` and ``called``, which stands for its name,
+    are for the errors.
 
     Raises:
         LabError: it ends, or does not answer in time, and probably why.
     """
     deadline = time.monotonic() + limit_seconds
     # Asking the engine takes longer than asking the app, which would miss its first answer meanwhile.
-    with client(ASK_SECONDS) as http, ThreadPoolExecutor(1) as aside:
+    with ThreadPoolExecutor(1) as aside:
         looking: Future[str | None] | None = None
         look_next = 0.0
         while True:
             try:
-                # Any answer will do, and its first bytes: whether it is a good one is for who asks to judge.
+                # Any answer will do, and its head: whether it is a good one is for who asks to judge.
                 patience = min(ASK_SECONDS, max(0.1, deadline - time.monotonic()))
-                with http.stream("GET", url + "/", timeout=patience):
-                    return
-            except httpx.HTTPError as error:
+                asking.get(url, "/", patience, most_bytes=0)
+                return time.monotonic()
+            except asking.FAILURES as error:
                 now = time.monotonic()
                 if looking and (looking.done() or now > deadline):
                     if told := looking.result():
@@ -57,4 +59,4 @@ def first_answer(
                 if looking is None and now > look_next:
                     looking = aside.submit(diagnosis.ended, endpoint, name)
                     look_next = now + _LOOK_SECONDS
-            time.sleep(_BETWEEN_SECONDS)
+            time.sleep(between_seconds)

@@ -16,11 +16,16 @@ from urllib.parse import urlsplit
 
 #: From one request to the next, whether that one was answered or not: what can be told apart in time.
 INTERVAL_SECONDS = 0.005
+#: What an answer's time is known to, or it does not count.
+RESOLUTION_SECONDS = 0.010
 #: How many may wait for an answer on a connection that stands: the first of them shows as well as a
 #: thousand when the app is back, and has the app to itself then.
 MOST_WAITING = 10
 #: A request that was not answered for so long has failed.
 PATIENCE_SECONDS = 5.0
+#: An answer with more bytes is none of the lab's route.
+_MOST_BYTES = 100_000
+_PIECE = 1 << 16
 #: Of the thread that asks, where it may have it: to be on time on a machine that is busy.
 _NICENESS = -10
 _SWITCH_SECONDS = 0.0005
@@ -208,7 +213,7 @@ async def _ask_once(url: str, watch: Watch, at: float) -> None:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             answer = await _get(url, lambda: watch.connect(at))
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, RecursionError) as error:
         failure = type(error).__name__
     watch.end(Asked(at, time.monotonic(), answer, failure))
 
@@ -227,7 +232,11 @@ async def _get(url: str, connected: Callable[[], None]) -> Any:
     try:
         # Version 1.0: the answer ends where the connection does (RFC 9112, 6.3).
         writer.write(f"GET {parts.path} HTTP/1.0\r\nHost: {parts.netloc}\r\n\r\n".encode())
-        said = await reader.read(-1)
+        said = b""
+        while piece := await reader.read(_PIECE):
+            said += piece
+            if len(said) > _MOST_BYTES:
+                raise ValueError(f"more than {_MOST_BYTES} bytes")
     finally:
         writer.close()
     head, _, body = said.partition(b"\r\n\r\n")

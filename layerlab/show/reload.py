@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from layerlab.run.marks import SAVES, Save
 from layerlab.run.reload import POLLING, WAYS, Way
 from layerlab.run.saving import Outcome
-from layerlab.run.watching import INTERVAL_SECONDS, PATIENCE_SECONDS
+from layerlab.run.watching import INTERVAL_SECONDS, PATIENCE_SECONDS, RESOLUTION_SECONDS
 from layerlab.show.tables import in_cell, table
 
 NOTHING, LACKING, UNNOTICED, POLLED = "-", "x", "*", "p"
@@ -68,6 +68,17 @@ def answers_notes(shown: Shown) -> tuple[str, ...]:
             f"requests that failed meanwhile: no connection, or no answer in {PATIENCE_SECONDS:.0f} s. One was "
             f"made every {INTERVAL_SECONDS * 1000:.0f} ms; when the answers came they were {typical * 1000:.0f} ms "
             f"apart (median), and {widest * 1000:.0f} ms at most."
+        )
+    coarse = [
+        f"{way.number} {save.name}"
+        for way, outcomes in shown.outcomes.items()
+        for save, one in outcomes.items()
+        if not one.exact
+    ]
+    if coarse:
+        notes.append(
+            f"More than {RESOLUTION_SECONDS * 1000:.0f} ms apart, so no measurement (the machine was busy): "
+            f"{'; '.join(coarse)}."
         )
     if any(not one.noticed for one in every):
         notes.append(
