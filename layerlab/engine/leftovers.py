@@ -11,7 +11,7 @@ import logging
 import secrets
 import shutil
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ from layerlab.folders import cache_folder
 
 RUN_LABEL = "dev.layerlab.run"
 HOME_LABEL = "dev.layerlab.home"
+KINDS = ("container", "network", "volume", "image")
 _log = logging.getLogger(__name__)
 
 
@@ -124,6 +125,11 @@ def remove_run(endpoint: Endpoint, run: Run) -> list[str]:
     return _remove(endpoint, lambda identity: identity == run.id)
 
 
+def remove_containers(endpoint: Endpoint, run: Run) -> list[str]:
+    """Remove a run's containers, which ends all that waits for them; returns what was removed."""
+    return _remove(endpoint, lambda identity: identity == run.id, kinds=("container",))
+
+
 def remaining(endpoint: Endpoint) -> list[str]:
     """What carries this user's label on the engine now, dead or alive, for people."""
     with _connected(endpoint) as client:
@@ -141,11 +147,13 @@ def _connected(endpoint: Endpoint) -> Iterator[docker.DockerClient]:
         client.close()
 
 
-def _remove(endpoint: Endpoint, wanted: Callable[[str], bool]) -> list[str]:
+def _remove(
+    endpoint: Endpoint, wanted: Callable[[str], bool], kinds: Collection[str] = KINDS
+) -> list[str]:
     removed = []
     with _connected(endpoint) as client:
         for kind, thing, run in _ours(client):
-            if not wanted(run):
+            if kind not in kinds or not wanted(run):
                 continue
             try:
                 _remove_one(client, kind, thing)

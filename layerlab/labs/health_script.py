@@ -67,8 +67,11 @@ class Observer:
         with ExitStack() as stack:
             with self._starting:
                 self._listener.check()
-                begin = self._composed if case.by == COMPOSE else self._run
-                name = stack.enter_context(begin(case, image))
+                if case.by == COMPOSE:
+                    name = stack.enter_context(self._composed(case, image))
+                else:
+                    # A probe asks the app on its container's own loopback: a network would only cost time.
+                    name = stack.enter_context(self._run(case, image, network="none"))
                 watch = stack.enter_context(watched(self._lab.endpoint, self._listener, name))
                 deadline = time.monotonic() + LOAD_SECONDS
                 while not watch.lines(LOADED) and time.monotonic() < deadline:
@@ -85,7 +88,7 @@ class Observer:
             with self._starting:
                 self._listener.check()
                 called = stack.enter_context(told_by(variant))
-                name = stack.enter_context(self._run(case, image, called))
+                name = stack.enter_context(self._run(case, image, called=called))
                 watch = stack.enter_context(watched(self._lab.endpoint, self._listener, name))
                 limit = self._lab.settings.start_limit_seconds
                 answering = container.answering(
@@ -119,7 +122,9 @@ class Observer:
             diagnosis.log_tail(self._lab.endpoint, watch.name) if explains else "",
         )
 
-    def _run(self, case: Case, image: str, called: str = "") -> AbstractContextManager[str]:
+    def _run(
+        self, case: Case, image: str, *, called: str = "", network: str = "bridge"
+    ) -> AbstractContextManager[str]:
         delay = case.delay_seconds
         return container.started(
             self._lab.endpoint,
@@ -130,7 +135,7 @@ class Observer:
             environment=container.Environment(
                 () if delay is None else [f"START_DELAY_SECONDS={delay:g}"]
             ),
-            options=case.flags(),
+            options=[*case.flags(), "--network", network],
         )
 
     @contextmanager

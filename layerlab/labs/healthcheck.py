@@ -226,7 +226,7 @@ def _observed(
         """Make all end that wait for a container: for its events, or for its app to answer."""
         listener.lose("the lab was interrupted")
         with suppress(LabError):
-            leftovers.remove_run(lab.endpoint, lab.run)
+            leftovers.remove_containers(lab.endpoint, lab.run)
 
     late: list[_Task] = []
     with each(tasks, observe, at_once=AT_ONCE, interrupt=interrupt) as results:

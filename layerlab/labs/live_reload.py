@@ -92,7 +92,7 @@ class _Measuring:
     def _interrupt(self) -> None:
         """End what is starting: an app without its container does not come up."""
         with suppress(LabError):
-            leftovers.remove_run(self._endpoint, self._lab.run)
+            leftovers.remove_containers(self._endpoint, self._lab.run)
 
     @contextmanager
     def _problem_of(self, way: Way) -> Iterator[None]:
