@@ -15,7 +15,7 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.namespace import Link
 from layerlab.errors import LabError
-from layerlab.run import compose, container
+from layerlab.run import compose, container, ports
 from layerlab.run.container import Environment
 
 pytestmark = pytest.mark.engine
@@ -134,7 +134,7 @@ def test_a_compose_project_is_taken_down(
     endpoint: Endpoint, run: Run, build_text: Callable[..., Build], tmp_path: Path
 ) -> None:
     build_text(SERVING, cold=False)
-    port = container.publishing(endpoint)
+    port = ports.publishing(endpoint)
     services = {"web": {"image": f"layerlab/test:{run.id}", "ports": [port]}}
     project = compose.project(endpoint, run, tmp_path, services, shell={})
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from layerlab.run import container, diagnosis, usage
+from layerlab.run import diagnosis, ports, usage
 from layerlab.run.diagnosis import Listener, ending, listening, refused, silence
 from layerlab.run.usage import Usage
 
@@ -142,4 +142,4 @@ def test_usage_is_what_docker_stats_shows() -> None:
 )
 def test_where_an_app_answers(address: str, url: str) -> None:
     """The address itself is tests/test_endpoint.py's."""
-    assert container.url(address, 49153) == url
+    assert ports.url(address, 49153) == url

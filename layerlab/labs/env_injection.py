@@ -8,7 +8,7 @@ from pathlib import Path
 from layerlab.build.variant import Variant
 from layerlab.errors import LabError
 from layerlab.lab import Lab
-from layerlab.run import compose, container, env, envfile, handover, spelling
+from layerlab.run import compose, container, env, envfile, handover, ports, spelling
 from layerlab.run.env import RULES, Pair, Rule, Way
 from layerlab.run.handover import DOCKER_RUN, Setting, Start
 from layerlab.run.spelling import Odd
@@ -148,7 +148,7 @@ def _started(
     texts[".env"] += f"{FORGOTTEN}=from-.env\n"
     for name, text in texts.items():
         _written(folder / name, text, compose=True)
-    service = handover.service(image, container.publishing(lab.endpoint), mine)
+    service = handover.service(image, ports.publishing(lab.endpoint), mine)
     project = compose.project(
         lab.endpoint,
         lab.run,

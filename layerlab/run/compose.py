@@ -19,15 +19,8 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import waiting
-from layerlab.run.container import (
-    MEMORY,
-    PIDS,
-    START_SECONDS,
-    Container,
-    answering,
-    publishing,
-    taken_told,
-)
+from layerlab.run.container import MEMORY, PIDS, START_SECONDS, Container, answering
+from layerlab.run.ports import publishing, taken_told
 
 LIMIT_SECONDS = 120
 WATCH_SECONDS = 20

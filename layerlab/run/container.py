@@ -2,38 +2,28 @@
 
 import json
 import secrets
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import docker.errors
+import requests.exceptions
 
 from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError, RunLost
-from layerlab.run import asking, diagnosis, envfile, waiting
+from layerlab.run import asking, diagnosis, envfile, ports, waiting
 
-T = TypeVar("T")
-
-PORT = 8000
 MEMORY = "256m"
 PIDS = 100
 START_SECONDS = 60
-_PORTS = range(10_000, 20_000)
-#: How often a container is started until its port is free.
-_TRIES = 10
-_DRAWS = 1000
-_TAKEN = ("address already in use", "port is already allocated")
 _NOT_FOUND = 404
 #: What a flood of lines may take of the engine's disk; `docker logs` shows the last of them.
 _LOG = ("--log-driver", "json-file", "--log-opt", "max-size=5m", "--log-opt", "max-file=2")
-
-
-class PortTaken(LabError):
-    """Something else listens on the port that a container was to have."""
 
 
 @dataclass(frozen=True)
@@ -103,45 +93,6 @@ class Container:
         return f"it answers {code} at {path}, which says that it is not well"
 
 
-def publishing(endpoint: Endpoint, port: int | None = None) -> str:
-    """The `--publish` that gives the app a port, else a free one: on the engine's loopback, if near.
-
-    On an engine of another machine a port on its loopback could not be reached from here.
-    """
-    near = endpoint.address in ("127.0.0.1", "localhost", "::1")
-    return f"{'127.0.0.1' if near else '0.0.0.0'}:{port or ''}:{PORT}"
-
-
-def spare_port() -> int:
-    """A port that nothing listens on here, and that no outgoing connection takes.
-
-    A free one of Docker's choice is among those of outgoing connections (32768 and up, Linux,
-    net.ipv4.ip_local_port_range), and lost to one of them while many are made.
-
-    Raises:
-        LabError: there is none.
-    """
-    why = ""
-    for _ in range(_DRAWS):
-        port = secrets.choice(_PORTS)
-        try:
-            with socket.socket() as sock:
-                sock.bind(("127.0.0.1", port))
-                return port
-        except OSError as error:
-            why = error.strerror or str(error)
-    raise LabError(
-        f"no port from {_PORTS.start} to {_PORTS.stop - 1} of this machine can be listened on: {why}"
-    )
-
-
-@contextmanager
-def with_spare_port(start: Callable[[int], AbstractContextManager[T]]) -> Iterator[T]:
-    """What is started with a port, with a spare one; again with another one if that is taken by then."""
-    with ExitStack() as stack:
-        yield _while_taken(lambda: stack.enter_context(start(spare_port())))
-
-
 @contextmanager
 def started(
     endpoint: Endpoint,
@@ -194,7 +145,7 @@ def timed(
     """
     name = f"layerlab-{purpose}-{run.id}-{secrets.token_hex(2)}"
     words = ["run", "--detach", "--pull", "never", "--name", name]
-    words += ["--publish", publishing(endpoint, port), *_LOG]
+    words += ["--publish", ports.publishing(endpoint, port), *_LOG]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PIDS)]
     words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
     words += last
@@ -205,7 +156,7 @@ def timed(
         if begun:
             remove(endpoint, name)
         begun = time.monotonic()
-        with taken_told():
+        with ports.taken_told():
             run_command(
                 endpoint.command(*words),
                 doing=f"{called}: starting a container",
@@ -216,7 +167,7 @@ def timed(
     try:
         try:
             if port is None:
-                _while_taken(docker_run)
+                ports.while_taken(docker_run)
             else:
                 docker_run()
         except LabError as error:
@@ -236,35 +187,10 @@ def start_again(endpoint: Endpoint, name: str) -> None:
     """
 
     def docker_start() -> None:
-        with taken_told():
+        with ports.taken_told():
             endpoint.run("start", name, doing="docker start")
 
-    _while_taken(docker_start)
-
-
-def _while_taken(start: Callable[[], T]) -> T:
-    """Start something that publishes another port each time, again where that is taken.
-
-    An engine takes one that it has not given to another container; what else uses it, such as an outgoing
-    connection or another engine, it learns when it begins to listen (moby, libnetwork/portallocator).
-    """
-    for _ in range(_TRIES - 1):
-        with suppress(PortTaken):
-            return start()
-    return start()
-
-
-@contextmanager
-def taken_told() -> Iterator[None]:
-    """Has a command's LabError be a PortTaken where it says that a port is taken."""
-    try:
-        yield
-    except LabError as error:
-        if any(said in str(error) for said in _TAKEN):
-            raise PortTaken(
-                f"{error}\nSomething else listens on this port of the engine's machine: end it, or run again"
-            ) from error
-        raise
+    ports.while_taken(docker_start)
 
 
 @contextmanager
@@ -304,7 +230,7 @@ def answering(
     with with_log(endpoint, name):
         address = _url(endpoint, name, called or name)
         answered = waiting.first_answer(
-            endpoint, name, address, called or name, PORT, limit_seconds, between_seconds
+            endpoint, name, address, called or name, ports.PORT, limit_seconds, between_seconds
         )
         yield Container(name, address, answered)
 
@@ -327,20 +253,19 @@ def with_log(endpoint: Endpoint, name: str) -> Iterator[None]:
 def remove(endpoint: Endpoint, name: str) -> None:
     """Remove a container, if it is there, in whatever state."""
     # Should it fail, the run's own clean-up finds the container by its label.
-    with suppress(LabError):
-        endpoint.run("rm", "--force", "--volumes", name, doing=f"removing {name}")
+    with suppress(LabError, docker.errors.DockerException, requests.exceptions.RequestException):
+        client = endpoint.connect()
+        try:
+            client.api.remove_container(name, force=True, v=True)
+        finally:
+            client.close()
 
 
 def _url(endpoint: Endpoint, name: str, called: str) -> str:
     found = diagnosis.inspect(endpoint, name)
-    ports = (found["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp")
-    if not ports:
+    published = (found["NetworkSettings"]["Ports"] or {}).get(f"{ports.PORT}/tcp")
+    if not published:
         # A container that has ended publishes nothing.
-        told = diagnosis.ended(endpoint, name) or f"its port {PORT} is not published"
+        told = diagnosis.ended(endpoint, name) or f"its port {ports.PORT} is not published"
         raise LabError(f"{called}: {told}")
-    return url(endpoint.address, int(ports[0]["HostPort"]))
-
-
-def url(address: str, port: int) -> str:
-    """Where an app answers, by the address at which an engine's ports do."""
-    return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+    return ports.url(endpoint.address, int(published[0]["HostPort"]))

@@ -11,13 +11,13 @@ from pathlib import Path
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import compose, container, waiting
+from layerlab.run import compose, container, ports, waiting
 from layerlab.run.container import Container, Environment
 from layerlab.run.reload import FOLDER, POLLING
 
 SERVICE = "web"
 #: The app's folder in the image is the one that the file comes into, as in every variant here.
-COMMAND = ("uvicorn", "main:app", "--host", "0.0.0.0", "--port", str(container.PORT), "--reload")
+COMMAND = ("uvicorn", "main:app", "--host", "0.0.0.0", "--port", str(ports.PORT), "--reload")
 _OVERLAY = "lowerdir={source}:{empty}"
 
 
@@ -64,7 +64,7 @@ def mounted(
         )
 
     with (
-        container.with_spare_port(starting) as name,
+        ports.with_spare_port(starting) as name,
         _answering(endpoint, name, limit_seconds) as app,
     ):
         yield app
@@ -143,14 +143,14 @@ def overridden(
 
     @contextmanager
     def starting(port: int) -> Iterator[Container]:
-        service = {"image": image, "ports": [container.publishing(endpoint, port)]}
+        service = {"image": image, "ports": [ports.publishing(endpoint, port)]}
         with (
             compose.project(endpoint, run, folder, {SERVICE: service}, shell={}) as project,
             project.up(SERVICE, limit_seconds=limit_seconds) as app,
         ):
             yield app
 
-    with container.with_spare_port(starting) as app:
+    with ports.with_spare_port(starting) as app:
         yield app
 
 
@@ -183,7 +183,7 @@ def synced(
 
     @contextmanager
     def starting(port: int) -> Iterator[Container]:
-        services = {SERVICE: {**service, "ports": [container.publishing(endpoint, port)]}}
+        services = {SERVICE: {**service, "ports": [ports.publishing(endpoint, port)]}}
         with (
             compose.project(endpoint, run, folder, services, shell={}) as project,
             project.up(SERVICE, limit_seconds=limit_seconds) as app,
@@ -191,7 +191,7 @@ def synced(
         ):
             yield app
 
-    with container.with_spare_port(starting) as app:
+    with ports.with_spare_port(starting) as app:
         yield app
 
 
@@ -205,7 +205,7 @@ class Replaced:
 
     def start(self, image: str) -> str:
         """Start the first container; its port is that of the later ones, too."""
-        starting = container.with_spare_port(lambda port: self._started(image, port))
+        starting = ports.with_spare_port(lambda port: self._started(image, port))
         return self._stack.enter_context(starting)
 
     def _started(self, image: str, port: int) -> AbstractContextManager[str]:

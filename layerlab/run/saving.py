@@ -9,8 +9,8 @@ from layerlab.engine.command import last_lines
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.run import diagnosis, watching
-from layerlab.run.container import PORT
 from layerlab.run.marks import Marked, Save
+from layerlab.run.ports import PORT
 from layerlab.run.reload import FOLDER, Way, arrived
 from layerlab.run.watching import RESOLUTION_SECONDS, Change, Watch
 

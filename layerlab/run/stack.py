@@ -20,7 +20,7 @@ from layerlab.engine.endpoint import Endpoint, unreachable
 from layerlab.errors import LabError
 from layerlab.run import composefile, diagnosis, refusal
 from layerlab.run.attempt import attempt
-from layerlab.run.container import PORT
+from layerlab.run.ports import PORT
 from layerlab.run.refusal import Refusal
 
 COMPOSE_FILE = "compose.yaml"

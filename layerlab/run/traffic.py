@@ -13,7 +13,7 @@ import httpx
 import requests.exceptions
 
 from layerlab.engine.endpoint import Endpoint
-from layerlab.run.container import PORT
+from layerlab.run.ports import PORT
 from layerlab.run.stack import PROJECT_LABEL, SERVICE_LABEL, Stack
 
 BEAT_SECONDS = 0.05

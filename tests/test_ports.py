@@ -9,17 +9,17 @@ import pytest
 from layerlab.engine.client import Client
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError, RunLost
-from layerlab.run import container, diagnosis
-from layerlab.run.container import PortTaken
+from layerlab.run import container, diagnosis, ports
+from layerlab.run.ports import PortTaken
 from layerlab.run.saving import NoEvents
 
 
 def test_where_no_port_is_free_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        monkeypatch.setattr(container, "_PORTS", range(port, port + 1))
+        monkeypatch.setattr(ports, "_PORTS", range(port, port + 1))
         with pytest.raises(LabError, match=r"no port from .* can be listened on: Address already"):
-            container.spare_port()
+            ports.spare_port()
 
 
 def test_a_port_that_was_taken_meanwhile_is_drawn_anew() -> None:
@@ -29,11 +29,11 @@ def test_a_port_that_was_taken_meanwhile_is_drawn_anew() -> None:
     def start(port: int) -> Iterator[int]:
         tried.append(port)
         if len(tried) < 3:
-            with container.taken_told():
+            with ports.taken_told():
                 raise LabError("docker run: port is already allocated")
         yield port
 
-    with container.with_spare_port(start) as port:
+    with ports.with_spare_port(start) as port:
         assert port == tried[-1]
     assert len(tried) == 3
 
@@ -42,7 +42,7 @@ def test_a_port_that_was_taken_meanwhile_is_drawn_anew() -> None:
         raise PortTaken("taken")
         yield port
 
-    with pytest.raises(PortTaken), container.with_spare_port(never):
+    with pytest.raises(PortTaken), ports.with_spare_port(never):
         pytest.fail("it does not start")
 
 
