@@ -31,7 +31,7 @@ from layerlab.labs.stack import GATED, UNGATED, Ready
 from layerlab.labs.stack_result import Stacks
 from layerlab.run import reach, volumes
 from layerlab.run.absence import CACHE, COUNT, DATABASE, HEALTH, READ, READY, WRITE
-from layerlab.run.container import PORT
+from layerlab.run.ports import PORT
 from layerlab.run.start import Start
 
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(stack.EXPERIMENT)]
