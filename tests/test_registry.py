@@ -10,10 +10,9 @@ from layerlab.engine.client import Client
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.labs import registry as registry_lab
-from layerlab.labs.registry import PUSHES
 from layerlab.run import accesslog, transfers
 from layerlab.run.accesslog import Request
-from layerlab.run.moves import FIRST, PULL, UPDATE, Moves, judge
+from layerlab.run.moves import FIRST, PULL, PUSHES, UPDATE, Moves, judge
 from layerlab.run.registry import Blob, Manifest, Registry
 from layerlab.run.transfers import Pull, Push
 from layerlab.show import registry as tables

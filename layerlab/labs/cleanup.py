@@ -119,15 +119,27 @@ def measure(lab: Lab, variant: Variant) -> Lesson:
         for words, (taken, count) in would(used).items():
             _keep(lab, variant, f"docker {words}", taken, count)
         if lab.endpoint.private:
-            base = next(b for b in lab.bases if b.name == variant.dockerfile.lineage()[0])
+            base = _base(lab, variant)
             with fresh.engine("prune", lab.endpoint.can.image_store, lab.screen.say) as engine:
-                result = _done(lab, probe(engine.endpoint()), used, base.reference)
+                result = _done(lab, probe(engine.endpoint()), used, base)
         else:
             why = "layerlab prunes engines of its own only, and starts one beside its own one only"
             result = Lesson(used, None, lacking=why)
     lab.results[EXPERIMENT] = result
     lab.took[EXPERIMENT] = time.monotonic() - begun
     return result
+
+
+def _base(lab: Lab, variant: Variant) -> str:
+    """The image that the litter stands on."""
+    name = variant.dockerfile.lineage()[0]
+    for base in lab.bases:
+        if base.name == name:
+            return base.reference
+    raise LabError(
+        f"{variant.path.name}: its last stage stands on no image (FROM {name}), and the litter needs one with a shell: "
+        "measure with another variant"
+    )
 
 
 def _done(lab: Lab, own: Endpoint, used: Inventory, base: str) -> Lesson:

@@ -2,7 +2,8 @@
 
 Engines take any address in 127.0.0.0/8 for a registry without TLS (dockerd, "insecure-registries"), and resolve it
 themselves: a registry that is published on an engine's loopback is 127.0.0.1 to that engine, whether it is
-here, in a network namespace of its own, or on another machine.
+here or in a network namespace of its own. On another machine it could not be asked from here, and on all
+addresses of that one anybody could write to it: there is none.
 """
 
 import re
@@ -26,6 +27,8 @@ IMAGE = "registry:2"
 PORT = 5000
 MEMORY = "512m"
 START_SECONDS = 20
+#: For a line of the access log, after its answer.
+LOG_SECONDS = 5
 #: A port that is free for the engine may be taken on this machine, where its publishing answers, too.
 ATTEMPTS = 3
 _TAKEN = re.compile(r"already allocated|already in use")
@@ -131,6 +134,34 @@ class Registry:
         words = ("logs", self.name)
         return accesslog.read(self.endpoint.run(*words, doing="reading the registry's log"))
 
+    def fence(self) -> str:
+        """Ask for something of no meaning that can be found in the access log; returns its target there."""
+        target = f"/v2/?fence={secrets.token_hex(8)}"
+        try:
+            self._http.get(target)
+        except httpx.HTTPError as error:
+            raise LabError(f"the registry at {self.address} does not answer: {error}") from error
+        return target
+
+    def since(self, fence: str) -> list[Request]:
+        """All that it has answered since a fence, up to now: the log has come to a second one.
+
+        Raises:
+            LabError: the log does not come that far.
+        """
+        last = self.fence()
+        deadline = time.monotonic() + LOG_SECONDS
+        while True:
+            requests = self.requests()
+            targets = [one.target for one in requests]
+            if fence in targets and last in targets:
+                return requests[targets.index(fence) + 1 : targets.index(last)]
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"the access log of the registry at {self.address} lacks what it has answered"
+                )
+            time.sleep(0.05)
+
     def _manifest(self, repository: str, tag: str) -> httpx.Response:
         self.reference(repository, tag)
         accept = ", ".join((*_MANIFESTS, *_INDEXES))
@@ -154,6 +185,16 @@ def _blob(descriptor: Mapping[str, Any]) -> Blob:
     return Blob(str(descriptor["digest"]), int(descriptor["size"]), plain)
 
 
+def lacking(endpoint: Endpoint) -> str | None:
+    """Why an engine can have no registry of ours, as a clause; None where it can."""
+    if endpoint.address in ("127.0.0.1", "localhost", "::1"):
+        return None
+    return (
+        "the engine is on another machine, where everybody could write to a registry that is reached "
+        "from here: use --engine private"
+    )
+
+
 @contextmanager
 def serving(endpoint: Endpoint, run: Run, image: str, *, port: int = 0) -> Iterator[Registry]:
     """A registry as a container of ``image``; gone with all that was pushed to it at the end.
@@ -161,8 +202,10 @@ def serving(endpoint: Endpoint, run: Run, image: str, *, port: int = 0) -> Itera
     ``port`` is the one on the engine's loopback, 0 for one that is free.
 
     Raises:
-        LabError: it does not start, or the port is taken.
+        LabError: the engine is another machine's, the registry does not start, or the port is taken.
     """
+    if lack := lacking(endpoint):
+        raise LabError(f"no registry is started: {lack}")
     name = f"layerlab-registry-{run.id}-{secrets.token_hex(2)}"
     try:
         for attempt in range(1, ATTEMPTS + 1):
@@ -187,9 +230,7 @@ def serving(endpoint: Endpoint, run: Run, image: str, *, port: int = 0) -> Itera
 
 
 def _start(endpoint: Endpoint, run: Run, image: str, name: str, port: int) -> None:
-    near = endpoint.address in ("127.0.0.1", "localhost", "::1")
-    # From here, an engine of another machine is not reached on its loopback.
-    publish = f"{'127.0.0.1' if near else '0.0.0.0'}:{port or ''}:{PORT}"
+    publish = f"127.0.0.1:{port or ''}:{PORT}"
     words = ["run", "--detach", "--pull", "never", "--name", name, "--publish", publish]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--log-driver", "json-file"]
     words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
@@ -211,9 +252,8 @@ def answering(endpoint: Endpoint, name: str, image: str) -> Iterator[Registry]:
             said = endpoint.run("port", name, f"{PORT}/tcp", doing="asking for the port")
         _still_there(endpoint, name, image, deadline)
     port = int(said.split("\n", 1)[0].rpartition(":")[2])
-    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
     # Proxies of the environment are for what is far away.
-    with httpx.Client(base_url=f"http://{host}:{port}", timeout=10, trust_env=False) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http:
         while True:
             with suppress(httpx.HTTPError):
                 if http.get("/v2/").status_code == httpx.codes.OK:
