@@ -17,6 +17,7 @@ from layerlab.run.inventory import (
     Network,
     Volume,
     full,
+    network,
 )
 from layerlab.run.prune import COMMANDS, SYSTEM, SYSTEM_ALL, Taken, predict
 from layerlab.show import cleanup as tables
@@ -82,6 +83,24 @@ def test_system_prune_all_takes_images_of_stopped_containers_too() -> None:
 )
 def test_volumes(words: str, engine: tuple[int, ...], volumes: set[str]) -> None:
     assert predict(replace(FULL, engine=engine), BY_WORDS[words]).volumes == volumes
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        # As a manager of a swarm on Engine 28.5 tells of them, shortened.
+        ({"Name": "ingress", "Scope": "swarm", "Ingress": True}, False),
+        ({"Name": "unused", "Scope": "swarm", "Ingress": False, "Containers": None}, True),
+        ({"Name": "of-a-service", "Id": "held", "Scope": "swarm", "Containers": None}, False),
+        ({"Name": "host", "Scope": "local"}, False),
+        ({"Name": "template", "Scope": "local", "ConfigOnly": True}, False),
+        ({"Name": "mine", "Scope": "local", "Containers": {}}, True),
+        ({"Name": "busy", "Scope": "local", "Containers": {"c": {}}}, False),
+    ],
+)
+def test_networks(told: dict[str, object], taken: bool) -> None:
+    one = network({"Id": "n", **told}, frozenset({"held"}))
+    assert bool(predict(replace(FULL, networks=(one,)), SYSTEM).networks) == taken
 
 
 def test_the_last_name_of_an_image_in_use_stays_on_the_classic_store() -> None:

@@ -21,8 +21,8 @@ from layerlab.run.registry import Blob, Registry
 from layerlab.run.transfers import Pull, Push
 
 TAG = "latest"
-#: What goes on side by side while nothing is timed: the bases' pushes, and two builds or analyses.
-WORKERS = 3
+#: Builds and analyses side by side, while nothing is timed; bases are pushed and pulled beside them.
+WORKERS = 2
 _OURS = "registry"
 
 
@@ -57,12 +57,12 @@ class Measuring:
     def prepare(self, variants: Sequence[Variant]) -> dict[str, Images]:
         """Build all images, push the bases, and have them on the second engine."""
         pool = ThreadPoolExecutor(WORKERS, "layerlab-registry")
+        carriers = ThreadPoolExecutor(2, "layerlab-bases")
         try:
             good = [variant for variant in variants if variant.name not in self._problems]
             needed = {_base(variant) for variant in good}
-            pushed = pool.submit(
-                self._push_bases, [base for base in self._lab.bases if base.name in needed]
-            )
+            bases = [base for base in self._lab.bases if base.name in needed]
+            pushed = carriers.submit(self._push_bases, bases, carriers)
             firsts = [pool.submit(self._build, variant) for variant in good]
             # What waits for a first build is asked for after all of them, so that none waits for ever.
             rest = [
@@ -85,12 +85,18 @@ class Measuring:
                     except LabError as problem:
                         self._problems[variant.name] = problem
                 self._lab.screen.done()
-            pushed.result()
+            for pulled in pushed.result():
+                pulled.result()
             return built
         finally:
-            pool.shutdown(cancel_futures=True)
+            for one in (pool, carriers):
+                one.shutdown(cancel_futures=True)
 
-    def _push_bases(self, needed: Sequence[Base]) -> None:
+    def _push_bases(
+        self, needed: Sequence[Base], carriers: ThreadPoolExecutor
+    ) -> list[Future[Pull]]:
+        """Push one after another, as they have layers in common; pulls go on beside that."""
+        pulls = []
         for base in needed:
             # Under a name of our own image on top of it, so that whatever ends us, it is found by its label.
             name = self._name("base", str(len(self._bases)))
@@ -103,9 +109,11 @@ class Measuring:
             endpoint.run(*words, folder, doing=f"putting a label on {base.name}")
             repository = self._repository(f"base-{len(self._bases)}")
             pushed = transfers.push(self._there, name, repository)
-            if self._second:
-                transfers.pull(self._there, self._second, repository, TAG)
+            if second := self._second:
+                one = carriers.submit(transfers.pull, self._there, second, repository, TAG)
+                pulls.append(one)
             self._bases[base.name] = pushed
+        return pulls
 
     def _build(self, variant: Variant) -> str:
         """The image as the app is."""
@@ -120,7 +128,8 @@ class Measuring:
         first.result()
         context = self._lab.context(f"{_OURS}-{slug(variant)}-{last.scenario}", None)
         for edit in PUSHED_EDITS[: PUSHED_EDITS.index(last) + 1]:
-            context.apply(edit, f"{self._lab.run.id}-{slug(variant)}")
+            # The same in every run: where the image was built before, the build is not what is measured.
+            context.apply(edit, slug(variant))
         name = self._name(slug(variant), last.scenario)
         self._lab.build(variant, context, last.scenario, tag=name)
         return name
