@@ -1,9 +1,11 @@
 """What prunes would take, by moby's rules: from inventories alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from layerlab.build.variant import load
 from layerlab.engine.client import Client
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
@@ -205,6 +207,16 @@ def test_commands_and_what_they_would_take() -> None:
     assert max(map(len, lines)) <= 80
     assert lines[10].split() == ["system", "prune", "1", "1", "-", "1", "-", "1+", "1.00", "MB"]
     assert "\\|" not in tables.commands(taken, "github")
+
+
+def test_litter_needs_a_base(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "empty.Dockerfile"
+    dockerfile.write_text("FROM scratch\nCOPY main.py /\n")
+    with pytest.raises(
+        LabError, match=r"^empty.Dockerfile: its last stage stands on no image"
+    ) as caught:
+        cleanup.base_of(load(dockerfile), [])
+    assert "\n" not in str(caught.value)
 
 
 def test_nothing_is_pruned_on_an_engine_that_is_not_ours() -> None:

@@ -13,8 +13,9 @@ from layerlab.errors import LabError
 from layerlab.labs import registry as registry_lab
 from layerlab.run import accesslog, transfers
 from layerlab.run.accesslog import Request
+from layerlab.run.manifest import Blob, Manifest
 from layerlab.run.moves import FIRST, PULL, PUSHES, UPDATE, Moves, judge
-from layerlab.run.registry import Blob, Manifest, Registry, serving
+from layerlab.run.registry import Registry, serving
 from layerlab.run.transfers import Pull, Push
 from layerlab.show import registry as tables
 

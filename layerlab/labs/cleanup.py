@@ -7,6 +7,7 @@ from pathlib import Path
 
 from layerlab.build.variant import Variant
 from layerlab.engine import fresh
+from layerlab.engine.bases import Base
 from layerlab.engine.endpoint import Endpoint, probe
 from layerlab.engine.transfer import bring
 from layerlab.errors import LabError
@@ -119,7 +120,7 @@ def measure(lab: Lab, variant: Variant) -> Lesson:
         for words, (taken, count) in would(used).items():
             _keep(lab, variant, f"docker {words}", taken, count)
         if lab.endpoint.private:
-            base = _base(lab, variant)
+            base = base_of(variant, lab.bases)
             with fresh.engine("prune", lab.endpoint.can.image_store, lab.screen.say) as engine:
                 result = _done(lab, probe(engine.endpoint()), used, base)
         else:
@@ -130,10 +131,14 @@ def measure(lab: Lab, variant: Variant) -> Lesson:
     return result
 
 
-def _base(lab: Lab, variant: Variant) -> str:
-    """The image that the litter stands on."""
+def base_of(variant: Variant, bases: Sequence[Base]) -> str:
+    """The image that the litter stands on.
+
+    Raises:
+        LabError: the variant stands on none.
+    """
     name = variant.dockerfile.lineage()[0]
-    for base in lab.bases:
+    for base in bases:
         if base.name == name:
             return base.reference
     raise LabError(

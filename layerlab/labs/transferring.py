@@ -16,8 +16,9 @@ from layerlab.image.memory import of_user
 from layerlab.lab import Lab, slug
 from layerlab.record.samples import transfer_samples
 from layerlab.run import transfers
+from layerlab.run.manifest import Blob
 from layerlab.run.moves import FIRST, PULL, PUSHED_EDITS, PUSHES, UPDATE, Moves, modelled_bytes
-from layerlab.run.registry import Blob, Registry
+from layerlab.run.registry import Registry
 from layerlab.run.transfers import Pull, Push
 
 TAG = "latest"
@@ -95,25 +96,34 @@ class Measuring:
     def _push_bases(
         self, needed: Sequence[Base], carriers: ThreadPoolExecutor
     ) -> list[Future[Pull]]:
-        """Push one after another, as they have layers in common; pulls go on beside that."""
+        """Push the bases, and have them pulled beside that.
+
+        The largest first, as that takes longest to pull; one by one, as they have layers in common.
+        """
         pulls = []
-        for base in needed:
-            # Under a name of our own image on top of it, so that whatever ends us, it is found by its label.
-            name = self._name("base", str(len(self._bases)))
-            words = ["buildx", "build", "--load", "--provenance=false", "--tag", name]
-            words += [w for p in self._lab.run.labels.items() for w in ("--label", "=".join(p))]
-            folder = self._lab.run.folder / _OURS / name.replace("/", "-")
-            folder.mkdir(parents=True)
-            (folder / "Dockerfile").write_text(f"FROM {base.reference}\n")
-            endpoint = self._lab.endpoint
-            endpoint.run(*words, folder, doing=f"putting a label on {base.name}")
+        for base in sorted(needed, key=self._size, reverse=True):
             repository = self._repository(f"base-{len(self._bases)}")
-            pushed = transfers.push(self._there, name, repository)
+            pushed = transfers.push(self._there, self._labelled(base), repository)
             if second := self._second:
                 one = carriers.submit(transfers.pull, self._there, second, repository, TAG)
                 pulls.append(one)
             self._bases[base.name] = pushed
         return pulls
+
+    def _size(self, base: Base) -> int:
+        words = ("image", "inspect", "--format", "{{.Size}}", base.reference)
+        return int(self._lab.endpoint.run(*words, doing=f"asking for the size of {base.name}"))
+
+    def _labelled(self, base: Base) -> str:
+        """The name of an image of our own on top of a base: whatever ends us, it is found by its label."""
+        name = self._name("base", str(len(self._bases)))
+        words = ["buildx", "build", "--load", "--provenance=false", "--tag", name]
+        words += [w for p in self._lab.run.labels.items() for w in ("--label", "=".join(p))]
+        folder = self._lab.run.folder / _OURS / name.replace("/", "-")
+        folder.mkdir(parents=True)
+        (folder / "Dockerfile").write_text(f"FROM {base.reference}\n")
+        self._lab.endpoint.run(*words, folder, doing=f"putting a label on {base.name}")
+        return name
 
     def _build(self, variant: Variant) -> str:
         """The image as the app is."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from layerlab.build.context import EDITS
 from layerlab.image.layers import Image
-from layerlab.run.registry import Blob, Manifest
+from layerlab.run.manifest import Blob, Manifest
 from layerlab.run.transfers import Pull, Push
 
 FIRST = "first-push"

@@ -14,14 +14,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import docker.errors
 import httpx
+import requests.exceptions
 
-from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.endpoint import Endpoint, unreachable
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import accesslog, diagnosis
 from layerlab.run.accesslog import Request
 from layerlab.run.container import remove
+from layerlab.run.manifest import INDEXES, MANIFESTS, Manifest, read
 
 IMAGE = "registry:2"
 PORT = 5000
@@ -36,40 +39,6 @@ _TAKEN = re.compile(r"already allocated|already in use")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-#: A single image's manifest, as Docker and as OCI have it, and their indexes of several.
-_MANIFESTS = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-)
-_INDEXES = (
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.index.v1+json",
-)
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A layer or a configuration as a registry holds it."""
-
-    digest: str
-    bytes: int
-    #: Whether it is a tar archive that nobody compressed, by its media type.
-    plain: bool = field(default=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a registry says an image is."""
-
-    digest: str
-    config: Blob
-    #: The lowest first.
-    layers: tuple[Blob, ...]
-
-    @property
-    def bytes(self) -> int:
-        """Of all layers: what a pull by an engine that has nothing moves."""
-        return sum(layer.bytes for layer in self.layers)
 
 
 @dataclass(frozen=True)
@@ -115,11 +84,10 @@ class Registry:
         """
         answer = self._manifest(repository, tag)
         content: Mapping[str, Any] = answer.json()
-        if content.get("mediaType") in _INDEXES:
+        if content.get("mediaType") in INDEXES:
             first = content["manifests"][0]["digest"]
             return self.manifest(repository, first)
-        layers = tuple(_blob(layer) for layer in content["layers"])
-        return Manifest(answer.headers["Docker-Content-Digest"], _blob(content["config"]), layers)
+        return read(answer.headers["Docker-Content-Digest"], content)
 
     def digest(self, repository: str, tag: str) -> str:
         """The digest that a tag stands for now.
@@ -131,8 +99,16 @@ class Registry:
 
     def requests(self) -> list[Request]:
         """All that it has answered, by its access log."""
-        words = ("logs", self.name)
-        return accesslog.read(self.endpoint.run(*words, doing="reading the registry's log"))
+        client = self.endpoint.connect()
+        try:
+            log: bytes = client.api.logs(self.name, stdout=True, stderr=False)
+        except docker.errors.APIError as error:
+            raise LabError(f"the registry's log can't be read: {error.explanation}") from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise LabError(unreachable(self.endpoint, error)) from error
+        finally:
+            client.close()
+        return accesslog.read(log.decode(errors="replace"))
 
     def fence(self) -> str:
         """Ask for something of no meaning that can be found in the access log; returns its target there."""
@@ -152,10 +128,10 @@ class Registry:
         last = self.fence()
         deadline = time.monotonic() + LOG_SECONDS
         while True:
-            requests = self.requests()
-            targets = [one.target for one in requests]
+            answered = self.requests()
+            targets = [one.target for one in answered]
             if fence in targets and last in targets:
-                return requests[targets.index(fence) + 1 : targets.index(last)]
+                return answered[targets.index(fence) + 1 : targets.index(last)]
             if time.monotonic() > deadline:
                 raise LabError(
                     f"the access log of the registry at {self.address} lacks what it has answered"
@@ -164,7 +140,7 @@ class Registry:
 
     def _manifest(self, repository: str, tag: str) -> httpx.Response:
         self.reference(repository, tag)
-        accept = ", ".join((*_MANIFESTS, *_INDEXES))
+        accept = ", ".join((*MANIFESTS, *INDEXES))
         try:
             path = f"/v2/{repository}/manifests/{tag}"
             answer = self._http.get(path, headers={"Accept": accept})
@@ -178,11 +154,6 @@ class Registry:
                 f"{answer.status_code} {answer.reason_phrase}"
             )
         return answer
-
-
-def _blob(descriptor: Mapping[str, Any]) -> Blob:
-    plain = str(descriptor.get("mediaType", "")).endswith(".tar")
-    return Blob(str(descriptor["digest"]), int(descriptor["size"]), plain)
 
 
 def lacking(endpoint: Endpoint) -> str | None:

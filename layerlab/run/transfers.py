@@ -12,6 +12,7 @@ from typing import Any
 
 import docker.errors
 import requests.exceptions
+from docker.utils import parse_repository_tag
 
 from layerlab.engine import pulls
 from layerlab.engine.bases import repo_digest
@@ -19,7 +20,8 @@ from layerlab.engine.command import last_lines
 from layerlab.engine.endpoint import Endpoint, unreachable
 from layerlab.errors import LabError
 from layerlab.run import accesslog
-from layerlab.run.registry import Blob, Manifest, Registry
+from layerlab.run.manifest import Blob, Manifest
+from layerlab.run.registry import Registry
 
 PUSH_SECONDS = 900
 
@@ -109,16 +111,21 @@ def refusal(image: str, reference: str, said: str) -> str:
 @contextmanager
 def tagged(endpoint: Endpoint, image: str, reference: str) -> Iterator[None]:
     """A further name of an image, which is taken away at the end; the image stays."""
+    client = endpoint.connect()
     try:
-        endpoint.run("tag", image, reference, doing="naming an image")
-    except LabError as error:
-        line = last_lines(str(error), 1).strip()
-        raise LabError(f"{image} can't be pushed: {line}") from error
-    try:
-        yield
+        try:
+            client.api.tag(image, *parse_repository_tag(reference))
+        except docker.errors.APIError as error:
+            raise LabError(f"{image} can't be pushed: {error.explanation}") from error
+        try:
+            yield
+        finally:
+            with suppress(docker.errors.APIError):
+                client.api.remove_image(reference)
+    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+        raise LabError(unreachable(endpoint, error)) from error
     finally:
-        with suppress(LabError):
-            endpoint.run("rmi", reference, doing="taking a name away")
+        client.close()
 
 
 def pull(registry: Registry, target: Endpoint, repository: str, tag: str) -> Pull:
