@@ -96,12 +96,12 @@ class Measuring:
     def _push_bases(
         self, needed: Sequence[Base], carriers: ThreadPoolExecutor
     ) -> list[Future[Pull]]:
-        """Push the bases, and have them pulled beside that.
+        """Push the bases one by one, as they have layers in common, and have them pulled beside that.
 
-        The largest first, as that takes longest to pull; one by one, as they have layers in common.
+        The smallest first: a pull of it goes on beside the push of a larger one.
         """
         pulls = []
-        for base in sorted(needed, key=self._size, reverse=True):
+        for base in sorted(needed, key=self._size):
             repository = self._repository(f"base-{len(self._bases)}")
             pushed = transfers.push(self._there, self._labelled(base), repository)
             if second := self._second:
