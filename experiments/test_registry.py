@@ -23,8 +23,8 @@ from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import registry
-from layerlab.labs.registry import PUSHED_EDITS, TOLERANCE, Transfers
-from layerlab.run.moves import FIRST, PULL, UPDATE, judge
+from layerlab.labs.registry import TOLERANCE, Transfers
+from layerlab.run.moves import FIRST, PULL, PUSHED_EDITS, UPDATE, judge
 
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(registry.EXPERIMENT)]
 

@@ -1,9 +1,11 @@
 """What prunes would take, by moby's rules: from inventories alone."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from layerlab.build.variant import load
 from layerlab.engine.client import Client
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
@@ -17,6 +19,7 @@ from layerlab.run.inventory import (
     Network,
     Volume,
     full,
+    network,
 )
 from layerlab.run.prune import COMMANDS, SYSTEM, SYSTEM_ALL, Taken, predict
 from layerlab.show import cleanup as tables
@@ -82,6 +85,24 @@ def test_system_prune_all_takes_images_of_stopped_containers_too() -> None:
 )
 def test_volumes(words: str, engine: tuple[int, ...], volumes: set[str]) -> None:
     assert predict(replace(FULL, engine=engine), BY_WORDS[words]).volumes == volumes
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        # As a manager of a swarm on Engine 28.5 tells of them, shortened.
+        ({"Name": "ingress", "Scope": "swarm", "Ingress": True}, False),
+        ({"Name": "unused", "Scope": "swarm", "Ingress": False, "Containers": None}, True),
+        ({"Name": "of-a-service", "Id": "held", "Scope": "swarm", "Containers": None}, False),
+        ({"Name": "host", "Scope": "local"}, False),
+        ({"Name": "template", "Scope": "local", "ConfigOnly": True}, False),
+        ({"Name": "mine", "Scope": "local", "Containers": {}}, True),
+        ({"Name": "busy", "Scope": "local", "Containers": {"c": {}}}, False),
+    ],
+)
+def test_networks(told: dict[str, object], taken: bool) -> None:
+    one = network({"Id": "n", **told}, frozenset({"held"}))
+    assert bool(predict(replace(FULL, networks=(one,)), SYSTEM).networks) == taken
 
 
 def test_the_last_name_of_an_image_in_use_stays_on_the_classic_store() -> None:
@@ -186,6 +207,16 @@ def test_commands_and_what_they_would_take() -> None:
     assert max(map(len, lines)) <= 80
     assert lines[10].split() == ["system", "prune", "1", "1", "-", "1", "-", "1+", "1.00", "MB"]
     assert "\\|" not in tables.commands(taken, "github")
+
+
+def test_litter_needs_a_base(tmp_path: Path) -> None:
+    dockerfile = tmp_path / "empty.Dockerfile"
+    dockerfile.write_text("FROM scratch\nCOPY main.py /\n")
+    with pytest.raises(
+        LabError, match=r"^empty.Dockerfile: its last stage stands on no image"
+    ) as caught:
+        cleanup.base_of(load(dockerfile), [])
+    assert "\n" not in str(caught.value)
 
 
 def test_nothing_is_pruned_on_an_engine_that_is_not_ours() -> None:

@@ -8,13 +8,14 @@ import pytest
 from layerlab.build.variant import load
 from layerlab.engine.client import Client
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.labs import registry as registry_lab
-from layerlab.labs.registry import PUSHES
 from layerlab.run import accesslog, transfers
 from layerlab.run.accesslog import Request
-from layerlab.run.moves import FIRST, PULL, UPDATE, Moves, judge
-from layerlab.run.registry import Blob, Manifest, Registry
+from layerlab.run.manifest import Blob, Manifest
+from layerlab.run.moves import FIRST, PULL, PUSHES, UPDATE, Moves, judge
+from layerlab.run.registry import Registry, serving
 from layerlab.run.transfers import Pull, Push
 from layerlab.show import registry as tables
 
@@ -181,3 +182,12 @@ def test_tables_fit_80_columns() -> None:
     assert pulls[-1].split() == ["b|<script>", "-", "-", "65.4", "64.0", "+2.2%"]
     assert max(map(len, (*pushes, *pulls))) <= 80
     assert r"b\|\<script\>" in tables.pushes(rows, PUSHES, "github")
+
+
+def test_a_registry_is_not_started_on_another_machine() -> None:
+    far = Endpoint("tcp://192.0.2.1:2376", "--engine", Client("docker"))
+    with (
+        pytest.raises(LabError, match="no registry is started: the engine is on another machine"),
+        serving(far, Run("r", PROJECT), "registry:2"),
+    ):
+        pytest.fail("anybody could write to it")

@@ -57,6 +57,10 @@ def test_a_second_engine_pulls_by_digest_and_sees_that_a_tag_moved(
         assert set(known.downloaded) == set(first.manifest.layers)
         assert transfers.moved(there, here, "layerlab/moving", "latest") is None
 
+        unchanged = transfers.push(there, image, "layerlab/moving")
+        assert unchanged.manifest == first.manifest
+        assert unchanged.uploaded == ()
+
         other = transfers.push(there, slim, "layerlab/moving")
         assert set(other.uploaded) == set(other.manifest.layers) - set(first.manifest.layers)
         told = transfers.moved(there, here, "layerlab/moving", "latest")

@@ -13,7 +13,7 @@ from layerlab.engine.transfer import bring
 from layerlab.lab import Settings, opened
 from layerlab.labs import registry
 from layerlab.labs.registry import TOLERANCE
-from layerlab.run.moves import FIRST, PULL, UPDATE, judge
+from layerlab.run.moves import FIRST, PULL, PUSHES, UPDATE, judge
 from layerlab.run.registry import IMAGE
 from layerlab.show.live import Screen
 
@@ -53,7 +53,7 @@ def test_the_same_is_moved_on_every_release(
         }
     assert judge(moves, "source-edit") == "copy"
     assert judge(moves, "requirements-edit") == "install"
-    assert [len(moves.new[scenario]) for scenario in registry.PUSHES] == [4, 1, 3]
+    assert [len(moves.new[scenario]) for scenario in PUSHES] == [4, 1, 3]
     assert abs(moves.difference) <= TOLERANCE
     # What was loaded plain is pushed plain from the containerd store.
     assert bool(moves.plain) == (matrix_endpoint.can.image_store == "containerd")

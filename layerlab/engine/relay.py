@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from layerlab.engine.command import last_lines
 from layerlab.engine.private import PrivateEngine
@@ -20,6 +20,9 @@ from layerlab.engine.root import as_root
 from layerlab.errors import LabError
 
 HELPER_SECONDS = 20
+END_SECONDS = 5
+#: Between two tries to accept, where this machine has no descriptor left.
+PAUSE_SECONDS = 0.05
 PIECE = 1 << 18
 #: Runs in the engine's network namespace, as root.
 _HELPER = """
@@ -39,17 +42,19 @@ def leading(engine: PrivateEngine, port: int, target: tuple[str, int]) -> Iterat
         LabError: the engine does not run, or the port is taken there.
     """
     inside = _opened(engine, port)
-    connections: list[socket.socket] = []
-    thread = Thread(target=_accept, args=(inside, target, connections), daemon=True)
+    closing = Event()
+    connections: list[_Connection] = []
+    thread = Thread(target=_accept, args=(inside, target, closing, connections), daemon=True)
     thread.start()
     try:
         yield
     finally:
-        for one in (inside, *connections):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
-        thread.join(5)
+        closing.set()
+        _shut(inside)
+        thread.join(END_SECONDS)
+        inside.close()
+        for one in connections:
+            one.end()
 
 
 def _opened(engine: PrivateEngine, port: int) -> socket.socket:
@@ -85,23 +90,49 @@ def _opened(engine: PrivateEngine, port: int) -> socket.socket:
     return socket.socket(fileno=descriptor)
 
 
+class _Connection:
+    """One connection, carried both ways; both of its ends are closed when both ways are done."""
+
+    def __init__(self, near: socket.socket, far: socket.socket) -> None:
+        self._ends = (near, far)
+        self._thread = Thread(target=self._carry, daemon=True)
+        self._thread.start()
+
+    @property
+    def over(self) -> bool:
+        return not self._thread.is_alive()
+
+    def end(self) -> None:
+        for one in self._ends:
+            _shut(one)
+        self._thread.join(END_SECONDS)
+
+    def _carry(self) -> None:
+        near, far = self._ends
+        with near, far:
+            back = Thread(target=_copy, args=(far, near), daemon=True)
+            back.start()
+            _copy(near, far)
+            back.join()
+
+
 def _accept(
-    inside: socket.socket, target: tuple[str, int], connections: list[socket.socket]
+    inside: socket.socket, target: tuple[str, int], closing: Event, connections: list[_Connection]
 ) -> None:
-    while True:
+    while not closing.is_set():
         try:
             near, _ = inside.accept()
         except OSError:
-            return  # closed: nobody needs it any more
+            closing.wait(PAUSE_SECONDS)
+            continue
         try:
             far = socket.create_connection(target, timeout=HELPER_SECONDS)
         except OSError:
             near.close()
             continue
         far.settimeout(None)
-        connections += [near, far]
-        for source, sink in ((near, far), (far, near)):
-            Thread(target=_copy, args=(source, sink), daemon=True).start()
+        connections[:] = [one for one in connections if not one.over]
+        connections.append(_Connection(near, far))
 
 
 def _copy(source: socket.socket, sink: socket.socket) -> None:
@@ -110,3 +141,9 @@ def _copy(source: socket.socket, sink: socket.socket) -> None:
             sink.sendall(piece)
     with suppress(OSError):
         sink.shutdown(socket.SHUT_WR)
+
+
+def _shut(one: socket.socket) -> None:
+    """End what waits on a socket, in whichever thread."""
+    with suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from layerlab.build.variant import Variant
 from layerlab.engine import fresh
+from layerlab.engine.bases import Base
 from layerlab.engine.endpoint import Endpoint, probe
 from layerlab.engine.transfer import bring
 from layerlab.errors import LabError
@@ -119,15 +120,31 @@ def measure(lab: Lab, variant: Variant) -> Lesson:
         for words, (taken, count) in would(used).items():
             _keep(lab, variant, f"docker {words}", taken, count)
         if lab.endpoint.private:
-            base = next(b for b in lab.bases if b.name == variant.dockerfile.lineage()[0])
+            base = base_of(variant, lab.bases)
             with fresh.engine("prune", lab.endpoint.can.image_store, lab.screen.say) as engine:
-                result = _done(lab, probe(engine.endpoint()), used, base.reference)
+                result = _done(lab, probe(engine.endpoint()), used, base)
         else:
             why = "layerlab prunes engines of its own only, and starts one beside its own one only"
             result = Lesson(used, None, lacking=why)
     lab.results[EXPERIMENT] = result
     lab.took[EXPERIMENT] = time.monotonic() - begun
     return result
+
+
+def base_of(variant: Variant, bases: Sequence[Base]) -> str:
+    """The image that the litter stands on.
+
+    Raises:
+        LabError: the variant stands on none.
+    """
+    name = variant.dockerfile.lineage()[0]
+    for base in bases:
+        if base.name == name:
+            return base.reference
+    raise LabError(
+        f"{variant.path.name}: its last stage stands on no image (FROM {name}), and the litter needs one with a shell: "
+        "measure with another variant"
+    )
 
 
 def _done(lab: Lab, own: Endpoint, used: Inventory, base: str) -> Lesson:

@@ -1,21 +1,31 @@
 """What an engine holds, as far as a clean-up goes by it: `docker system df -v`, with what uses what."""
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import docker.errors
 import requests.exceptions
+from docker import DockerClient
 
 from layerlab.engine.endpoint import Endpoint, unreachable, version_tuple
 from layerlab.errors import LabError
 
 #: The engine adds up the bytes of every volume.
 TIMEOUT_SECONDS = 300
+#: Others may remove things between two questions.
+ATTEMPTS = 4
+PAUSE_SECONDS = 0.3
 ANONYMOUS = "com.docker.volume.anonymous"
 PREDEFINED = ("bridge", "host", "none")
 #: A paused or restarting container runs, as far as the engine's prune is concerned (moby, container/state.go).
 _RUNNING = ("running", "paused", "restarting")
+#: States up to "running" (swarmkit, api/types.proto, TaskState).
+_LIVE = (
+    *("new", "allocated", "pending", "assigned", "accepted"),
+    *("preparing", "ready", "starting", "running"),
+)
 _NONE = ("<none>:<none>", "<none>@<none>")
 
 
@@ -37,9 +47,9 @@ class Container:
 class Network:
     id: str
     name: str
-    #: Whether a running container is in it; a stopped one has no end point there.
+    #: Whether a running container is in it, or a service of the swarm; a stopped one has no end point there.
     in_use: bool
-    #: Whether only the engine or a swarm may remove it.
+    #: Whether no prune takes it, used or not.
     fixed: bool
 
 
@@ -94,35 +104,77 @@ class Inventory:
 def take(endpoint: Endpoint) -> Inventory:
     """The inventory of an engine now; nothing is changed.
 
+    What others remove meanwhile is tried again, and left out in the end.
+
     Raises:
-        LabError: it does not answer.
+        LabError: the engine does not answer, or refuses to.
     """
     client = endpoint.connect(TIMEOUT_SECONDS)
     try:
-        found = client.df()
-        containers = [
-            _container(told, client.api.inspect_container(told["Id"]))
-            for told in found["Containers"] or []
-        ]
-        networks = [_network(one.attrs) for one in client.networks.list(greedy=True)]
-        return Inventory(
-            version_tuple(endpoint.can.engine),
-            endpoint.can.image_store,
-            tuple(containers),
-            tuple(networks),
-            # Volumes with options of a driver are in no list of sizes, and no prune takes them.
-            tuple(_volume(one) for one in found["Volumes"] or []),
-            tuple(_image(one) for one in found["Images"] or []),
-            tuple(_record(one) for one in found.get("BuildCache") or []),
-        )
-    except docker.errors.NotFound as error:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return _look(endpoint, client)
+            except docker.errors.APIError:
+                time.sleep(PAUSE_SECONDS)
+        return _look(endpoint, client, leaving_out=True)
+    except docker.errors.APIError as error:
         raise LabError(
-            f"the engine at {endpoint.host} was changed while it was looked at: try again"
+            f"the engine at {endpoint.host} does not tell what it holds: {error.explanation or error}"
         ) from error
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise LabError(unreachable(endpoint, error)) from error
     finally:
         client.close()
+
+
+def _look(endpoint: Endpoint, client: DockerClient, *, leaving_out: bool = False) -> Inventory:
+    """One look; with ``leaving_out``, without what vanished while it was looked at."""
+
+    def inspected(inspect: Callable[[str], Any], identity: str) -> dict[str, Any] | None:
+        try:
+            return dict(inspect(identity))
+        except docker.errors.NotFound:
+            if leaving_out:
+                return None
+            raise
+
+    found = client.df()
+    containers = [
+        (told, inspected(client.api.inspect_container, told["Id"]))
+        for told in found["Containers"] or []
+    ]
+    networks = [inspected(client.api.inspect_network, n["Id"]) for n in client.api.networks()]
+    held = _of_swarm(client)
+    return Inventory(
+        version_tuple(endpoint.can.engine),
+        endpoint.can.image_store,
+        tuple(_container(told, more) for told, more in containers if more is not None),
+        tuple(network(one, held) for one in networks if one is not None),
+        # Volumes with options of a driver are in no list of sizes, and no prune takes them.
+        tuple(_volume(one) for one in found["Volumes"] or []),
+        tuple(_image(one) for one in found["Images"] or []),
+        tuple(_record(one) for one in found.get("BuildCache") or []),
+    )
+
+
+def _of_swarm(client: DockerClient) -> frozenset[str]:
+    """The ids of networks that services and tasks of a swarm hold, on whichever node, as its manager knows.
+
+    The rule is that of swarmkit's removeNetwork (manager/controlapi/network.go).
+    """
+    if not (client.info().get("Swarm") or {}).get("ControlAvailable"):
+        return frozenset()
+    api: Any = client.api
+    held: set[str] = set()
+    for service in api.services():
+        spec = service["Spec"]
+        of_tasks = (spec.get("TaskTemplate") or {}).get("Networks")
+        held.update(one["Target"] for one in (*(of_tasks or ()), *(spec.get("Networks") or ())))
+    for task in api.tasks():
+        if task["DesiredState"] in _LIVE and task["Status"]["State"] in _LIVE:
+            attached = task.get("NetworksAttachments") or ()
+            held.update(one["Network"]["ID"] for one in attached)
+    return frozenset(held)
 
 
 def full(name: str) -> str:
@@ -146,14 +198,15 @@ def _container(told: Mapping[str, Any], inspected: Mapping[str, Any]) -> Contain
     )
 
 
-def _network(attributes: Mapping[str, Any]) -> Network:
+def network(attributes: Mapping[str, Any], held: frozenset[str]) -> Network:
+    """A network as `docker network inspect` tells of it; ``held`` are the ids of those that a swarm holds."""
     name = attributes["Name"]
     return Network(
         id=attributes["Id"],
         name=name,
-        in_use=bool(attributes.get("Containers")),
+        in_use=bool(attributes.get("Containers")) or attributes["Id"] in held,
         fixed=name in PREDEFINED
-        or attributes["Scope"] == "swarm"
+        or bool(attributes.get("Ingress"))
         or bool(attributes.get("ConfigOnly")),
     )
 

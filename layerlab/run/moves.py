@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from layerlab.build.context import EDITS
 from layerlab.image.layers import Image
-from layerlab.run.registry import Blob, Manifest
+from layerlab.run.manifest import Blob, Manifest
 from layerlab.run.transfers import Pull, Push
 
 FIRST = "first-push"
+#: The edits that are pushed, each on top of the one before.
+PUSHED_EDITS = tuple(e for e in EDITS if e.scenario in ("source-edit", "requirements-edit"))
+PUSHES = (FIRST, *(edit.scenario for edit in PUSHED_EDITS))
 #: The first image, by its digest, on an engine that has only the base; then the source edit, by its tag.
 PULL, UPDATE = "pull", "update"
 #: An edit that sends more than this part of the first push's layers has sent the dependencies again.

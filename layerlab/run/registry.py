@@ -2,7 +2,8 @@
 
 Engines take any address in 127.0.0.0/8 for a registry without TLS (dockerd, "insecure-registries"), and resolve it
 themselves: a registry that is published on an engine's loopback is 127.0.0.1 to that engine, whether it is
-here, in a network namespace of its own, or on another machine.
+here or in a network namespace of its own. On another machine it could not be asked from here, and on all
+addresses of that one anybody could write to it: there is none.
 """
 
 import re
@@ -13,19 +14,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import docker.errors
 import httpx
+import requests.exceptions
 
-from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.endpoint import Endpoint, unreachable
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import accesslog, diagnosis
 from layerlab.run.accesslog import Request
 from layerlab.run.container import remove
+from layerlab.run.manifest import INDEXES, MANIFESTS, Manifest, read
 
 IMAGE = "registry:2"
 PORT = 5000
 MEMORY = "512m"
 START_SECONDS = 20
+#: For a line of the access log, after its answer.
+LOG_SECONDS = 5
 #: A port that is free for the engine may be taken on this machine, where its publishing answers, too.
 ATTEMPTS = 3
 _TAKEN = re.compile(r"already allocated|already in use")
@@ -33,40 +39,6 @@ _TAKEN = re.compile(r"already allocated|already in use")
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-#: A single image's manifest, as Docker and as OCI have it, and their indexes of several.
-_MANIFESTS = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-)
-_INDEXES = (
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.index.v1+json",
-)
-
-
-@dataclass(frozen=True)
-class Blob:
-    """A layer or a configuration as a registry holds it."""
-
-    digest: str
-    bytes: int
-    #: Whether it is a tar archive that nobody compressed, by its media type.
-    plain: bool = field(default=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a registry says an image is."""
-
-    digest: str
-    config: Blob
-    #: The lowest first.
-    layers: tuple[Blob, ...]
-
-    @property
-    def bytes(self) -> int:
-        """Of all layers: what a pull by an engine that has nothing moves."""
-        return sum(layer.bytes for layer in self.layers)
 
 
 @dataclass(frozen=True)
@@ -112,11 +84,10 @@ class Registry:
         """
         answer = self._manifest(repository, tag)
         content: Mapping[str, Any] = answer.json()
-        if content.get("mediaType") in _INDEXES:
+        if content.get("mediaType") in INDEXES:
             first = content["manifests"][0]["digest"]
             return self.manifest(repository, first)
-        layers = tuple(_blob(layer) for layer in content["layers"])
-        return Manifest(answer.headers["Docker-Content-Digest"], _blob(content["config"]), layers)
+        return read(answer.headers["Docker-Content-Digest"], content)
 
     def digest(self, repository: str, tag: str) -> str:
         """The digest that a tag stands for now.
@@ -128,12 +99,48 @@ class Registry:
 
     def requests(self) -> list[Request]:
         """All that it has answered, by its access log."""
-        words = ("logs", self.name)
-        return accesslog.read(self.endpoint.run(*words, doing="reading the registry's log"))
+        client = self.endpoint.connect()
+        try:
+            log: bytes = client.api.logs(self.name, stdout=True, stderr=False)
+        except docker.errors.APIError as error:
+            raise LabError(f"the registry's log can't be read: {error.explanation}") from error
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise LabError(unreachable(self.endpoint, error)) from error
+        finally:
+            client.close()
+        return accesslog.read(log.decode(errors="replace"))
+
+    def fence(self) -> str:
+        """Ask for something of no meaning that can be found in the access log; returns its target there."""
+        target = f"/v2/?fence={secrets.token_hex(8)}"
+        try:
+            self._http.get(target)
+        except httpx.HTTPError as error:
+            raise LabError(f"the registry at {self.address} does not answer: {error}") from error
+        return target
+
+    def since(self, fence: str) -> list[Request]:
+        """All that it has answered since a fence, up to now: the log has come to a second one.
+
+        Raises:
+            LabError: the log does not come that far.
+        """
+        last = self.fence()
+        deadline = time.monotonic() + LOG_SECONDS
+        while True:
+            answered = self.requests()
+            targets = [one.target for one in answered]
+            if fence in targets and last in targets:
+                return answered[targets.index(fence) + 1 : targets.index(last)]
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"the access log of the registry at {self.address} lacks what it has answered"
+                )
+            time.sleep(0.05)
 
     def _manifest(self, repository: str, tag: str) -> httpx.Response:
         self.reference(repository, tag)
-        accept = ", ".join((*_MANIFESTS, *_INDEXES))
+        accept = ", ".join((*MANIFESTS, *INDEXES))
         try:
             path = f"/v2/{repository}/manifests/{tag}"
             answer = self._http.get(path, headers={"Accept": accept})
@@ -149,9 +156,14 @@ class Registry:
         return answer
 
 
-def _blob(descriptor: Mapping[str, Any]) -> Blob:
-    plain = str(descriptor.get("mediaType", "")).endswith(".tar")
-    return Blob(str(descriptor["digest"]), int(descriptor["size"]), plain)
+def lacking(endpoint: Endpoint) -> str | None:
+    """Why an engine can have no registry of ours, as a clause; None where it can."""
+    if endpoint.address in ("127.0.0.1", "localhost", "::1"):
+        return None
+    return (
+        "the engine is on another machine, where everybody could write to a registry that is reached "
+        "from here: use --engine private"
+    )
 
 
 @contextmanager
@@ -161,8 +173,10 @@ def serving(endpoint: Endpoint, run: Run, image: str, *, port: int = 0) -> Itera
     ``port`` is the one on the engine's loopback, 0 for one that is free.
 
     Raises:
-        LabError: it does not start, or the port is taken.
+        LabError: the engine is another machine's, the registry does not start, or the port is taken.
     """
+    if lack := lacking(endpoint):
+        raise LabError(f"no registry is started: {lack}")
     name = f"layerlab-registry-{run.id}-{secrets.token_hex(2)}"
     try:
         for attempt in range(1, ATTEMPTS + 1):
@@ -187,9 +201,7 @@ def serving(endpoint: Endpoint, run: Run, image: str, *, port: int = 0) -> Itera
 
 
 def _start(endpoint: Endpoint, run: Run, image: str, name: str, port: int) -> None:
-    near = endpoint.address in ("127.0.0.1", "localhost", "::1")
-    # From here, an engine of another machine is not reached on its loopback.
-    publish = f"{'127.0.0.1' if near else '0.0.0.0'}:{port or ''}:{PORT}"
+    publish = f"127.0.0.1:{port or ''}:{PORT}"
     words = ["run", "--detach", "--pull", "never", "--name", name, "--publish", publish]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--log-driver", "json-file"]
     words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
@@ -211,9 +223,8 @@ def answering(endpoint: Endpoint, name: str, image: str) -> Iterator[Registry]:
             said = endpoint.run("port", name, f"{PORT}/tcp", doing="asking for the port")
         _still_there(endpoint, name, image, deadline)
     port = int(said.split("\n", 1)[0].rpartition(":")[2])
-    host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
     # Proxies of the environment are for what is far away.
-    with httpx.Client(base_url=f"http://{host}:{port}", timeout=10, trust_env=False) as http:
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http:
         while True:
             with suppress(httpx.HTTPError):
                 if http.get("/v2/").status_code == httpx.codes.OK:

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from layerlab.run.manifest import Blob
 from layerlab.run.moves import Moves
-from layerlab.run.registry import Blob
 from layerlab.run.transfers import Pull
 from layerlab.show.tables import in_cell, plain, table
 from layerlab.show.units import bytes_text, megabytes
