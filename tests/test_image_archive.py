@@ -463,7 +463,7 @@ def test_a_large_file_that_is_no_layer_takes_no_memory_and_does_not_matter() -> 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zstd])
 def test_a_layer_like_a_zip_bomb_is_measured_in_little_memory(pack: Any) -> None:
-    mebibytes = 64
+    mebibytes = 192
     head = file("zeros", size=mebibytes << 20)[0].tobuf()
     bomb = pack(head) + pack(MIB * 32) * (mebibytes // 32) + pack(END)
     data = layer(file("blobs/sha256/bomb", bomb))
@@ -472,7 +472,8 @@ def test_a_layer_like_a_zip_bomb_is_measured_in_little_memory(pack: Any) -> None
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert found.layers["blobs/sha256/bomb"].changeset.file_bytes == mebibytes << 20
-    assert peak < 50 << 20
+    # How far reading is ahead of hashing depends on the machine, and is bounded.
+    assert peak < 80 << 20
 
 
 def test_records_that_are_too_long_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:

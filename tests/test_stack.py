@@ -14,6 +14,7 @@ from layerlab.run.events import Event
 from layerlab.run.fate import Fate
 from layerlab.run.override import override
 from layerlab.run.reach import HOST, OUTSIDE, PORTS, Reach
+from layerlab.run.stack import waited_for
 from layerlab.run.start import NOTES, Start
 from layerlab.run.startup import Life
 from layerlab.run.traffic import Answer, Ask
@@ -333,6 +334,27 @@ def test_the_picture_has_the_same_bytes(tmp_path: Path) -> None:
     assert "<b>" not in one.read_text()
     with pytest.raises(ValueError, match="at least one"):
         timeline.timeline_svg("none", [], one)
+
+
+RUNS = {"Status": "running"}
+STARTING = {"Status": "running", "Health": {"Status": "starting"}}
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ({"web": {"Status": "created"}, "database": STARTING}, ("database", "starting")),
+        ({"web": {"Status": "created"}, "cache": {"Status": "exited"}}, ("cache", "exited")),
+        ({"cache": {"Status": "exited"}, "database": STARTING}, ("database", "starting")),
+        ({"web": {"Status": "created"}, "cache": RUNS}, ("web", "created")),
+        ({"web": {"Status": "restarting"}, "cache": RUNS}, ("web", "restarting")),
+        ({"cache": RUNS}, None),
+    ],
+)
+def test_who_keeps_the_others_waiting(
+    states: dict[str, Any], expected: tuple[str, str] | None
+) -> None:
+    assert waited_for(states) == expected
 
 
 def test_the_watcher_is_heard() -> None:

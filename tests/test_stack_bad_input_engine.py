@@ -1,5 +1,6 @@
 """A stack that can't come up: one clear sentence, and the engine is as before."""
 
+import shutil
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -142,8 +143,77 @@ services:
 def test_a_service_that_ends(refused: Callable[[Callable[[Stack], None]], str]) -> None:
     text = "services:\n  cache:\n    command: [sh, -c, 'echo oh dear; exit 3']\n    restart: 'no'\n"
     said = refused(lambda it: with_text(it, text).up("--no-build"))
-    assert said.splitlines()[0].startswith("cache ended with exit code 3")
-    assert said.splitlines()[-1] == "    oh dear"
+    assert said == "cache ended with exit code 3; the last lines of its log:\n    oh dear"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        (
+            "volumes:\n  data:\n",
+            "volumes:\n  data: {name: NAME}\n",
+            "the volume data is named NAME",
+        ),
+        (
+            "volumes:\n  data:\n",
+            "volumes:\n  data:\n    external: true\n    name: NAME\n",
+            "the volume data is another's (external)",
+        ),
+        (
+            "  to_cache:\n    int",
+            "  to_cache:\n    name: NAME\n    int",
+            "the network to_cache is named",
+        ),
+        (
+            "    image: redis:7\n",
+            "    image: redis:7\n    container_name: NAME\n",
+            "the container of cache",
+        ),
+    ],
+    ids=["volume", "external", "network", "container"],
+)
+def test_what_is_the_users_is_not_touched(
+    endpoint: Endpoint, run: Run, tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    name = f"layerlab-{run.id}-notes-data"
+    project = tmp_path / "project"
+    for part in ("app", "compose", "dockerfiles"):
+        shutil.copytree(PROJECT / part, project / part)
+    file = project / "compose" / "compose.yaml"
+    text = file.read_text()
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new.replace("NAME", name)))
+    line = next(n for n, told in enumerate(file.read_text().splitlines(), 1) if name in told)
+    labels = [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
+    endpoint.run("volume", "create", *labels, name, doing="creating a volume")
+    try:
+        before = everything(endpoint)
+        with (
+            pytest.raises(LabError) as error,
+            prepare.prepared(endpoint, run, project, images={}) as it,
+        ):
+            it.down("--volumes")
+        assert everything(endpoint) == before
+    finally:
+        endpoint.run("volume", "rm", name, doing="removing the volume")
+    said = str(error.value)
+    assert sentence.replace("NAME", name) in said
+    # `external` stands on the line before the name.
+    assert said.startswith(f"compose.yaml:{line - ('external' in new)}: ")
+
+
+def test_the_service_that_keeps_the_others_waiting_is_named(
+    refused: Callable[[Callable[[Stack], None]], str],
+) -> None:
+    text = """\
+services:
+  database:
+    healthcheck: {test: [CMD, "false"], start_period: 300s}
+"""
+    said = refused(
+        lambda it: with_text(it, text).compose("up", "--detach", "--no-build", timeout=12)
+    )
+    assert said.startswith("docker compose up did not end in 12 s: database is starting")
 
 
 def test_a_secret_that_is_missing(refused: Callable[[Callable[[Stack], None]], str]) -> None:

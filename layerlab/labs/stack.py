@@ -1,9 +1,9 @@
 """The stack lab: order, volumes, networks, rebuilds and failures of web, PostgreSQL and Redis."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pytest_docker.plugin import Services
@@ -19,7 +19,7 @@ from layerlab.run import start as start_of
 from layerlab.run.absence import CACHE, DATABASE
 from layerlab.run.events import Listener
 from layerlab.run.fate import Written
-from layerlab.run.stack import Stack
+from layerlab.run.stack import Executor, Stack
 from layerlab.run.start import Start
 from layerlab.run.startup import WEB
 
@@ -27,6 +27,9 @@ EXPERIMENT = "stack"
 #: The variant that compose.yaml builds.
 BUILT = "dockerfiles/production.Dockerfile"
 GATED, UNGATED = "service_healthy", "service_started"
+#: What looks and asks is of this image, whatever the variant is built on.
+HELPER = "python:3.11-slim"
+UNGATED_FILE = "ungated.yaml"
 
 
 @dataclass(frozen=True)
@@ -47,12 +50,13 @@ def prepared(lab: Lab) -> Iterator[Ready]:
         LabError: a base can't be had, a compose file is broken, or the web image can't be built.
     """
     begun = time.monotonic()
-    wanted = [*load(lab.settings.project / BUILT).dockerfile.images(), "postgres:15", "redis:7"]
+    built_on = load(lab.settings.project / BUILT).dockerfile.images()
+    wanted = [*built_on, HELPER, "postgres:15", "redis:7"]
     had = bases.ensure(
         lab.endpoint, wanted, standins=lab.settings.standins, progress=lab.screen.say
     )
     images = {base.name: base.reference for base in had}
-    helper = images["python:3.11-slim"]
+    helper = images[HELPER]
     lab.bases += [base for base in had if base.name not in {known.name for known in lab.bases}]
     with (
         events.listening(lab.endpoint, lab.run) as listener,
@@ -65,6 +69,7 @@ def prepared(lab: Lab) -> Iterator[Ready]:
             more={watcher.SERVICE: watcher.service(helper)},
         ) as this,
     ):
+        this.with_files(UNGATED_FILE).check_isolation()
         this.compose("build", timeout=lab.settings.build_limit_seconds)
         _took(lab, begun)
         yield Ready(this, listener, helper)
@@ -72,33 +77,33 @@ def prepared(lab: Lab) -> Iterator[Ready]:
 
 @contextmanager
 def running(
-    lab: Lab, ready: Ready, services: Callable[[], AbstractContextManager[Services]]
+    lab: Lab, ready: Ready, setup: Sequence[str], cleanup: Sequence[str]
 ) -> Iterator[tuple[Services, Start]]:
-    """The stack, started by pytest-docker's ``services`` for the first time, and how that went.
+    """The stack as pytest-docker's services, started for the first time, and how that went.
 
-    A failed `up` is cleaned up by :func:`prepared`; pytest-docker takes down only what has come up.
+    ``setup`` and ``cleanup`` are pytest-docker's: the commands of `docker compose` that start it and
+    take it down. A failed start is cleaned up by :func:`prepared`.
 
     Raises:
-        NotUp: it does not come up, in one sentence.
+        NotUp: it does not come up, or can't be taken down, in one sentence.
     """
     begun = time.monotonic()
-    found: list[Services] = []
-    with ExitStack() as up:
+    executor = Executor(ready.stack)
 
-        def start() -> None:
-            try:
-                found.append(up.enter_context(services()))
-            except Exception as error:
-                # An exception of no kind of its own, which quotes what compose said.
-                said = str(error).partition('"""')[2].rpartition('"""')[0]
-                raise ready.stack.not_up(said) from error
+    def start() -> None:
+        for command in setup:
+            executor.execute(command)
 
-        lab.screen.doing("docker compose up")
-        ready.stack.check_sources()
-        first = start_of.observed(lab.endpoint, ready.listener, ready.stack, start, gated=True)
-        _store_start(lab, GATED, first)
-        _took(lab, begun)
-        yield found[-1], first
+    lab.screen.doing("docker compose up")
+    ready.stack.check_sources()
+    first = start_of.observed(lab.endpoint, ready.listener, ready.stack, start, gated=True)
+    _store_start(lab, GATED, first)
+    _took(lab, begun)
+    try:
+        yield Services(executor), first
+    finally:
+        for command in cleanup:
+            executor.execute(command)
 
 
 def measure(
@@ -169,7 +174,7 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
     result.fates.append(note.after(fate.DOWN, expected=True))
     doing("down -v, up without waiting")
     this.down("--volumes")
-    ungated = this.with_files("ungated.yaml")
+    ungated = this.with_files(UNGATED_FILE)
     second = start_of.observed(
         lab.endpoint,
         ready.listener,
@@ -203,8 +208,7 @@ def _variants(lab: Lab, this: Stack, variants: Sequence[Variant], result: Stacks
             other.write(text)
             if text not in other.notes():
                 raise LabError(f"{variant.path.name}: a note that it wrote is not in the database")
-            result.variants[variant.name] = time.monotonic() - begun
-            seconds = time.monotonic() - begun
+            seconds = result.variants[variant.name] = time.monotonic() - begun
             _store(lab, "replaced", "ready", seconds, "s", variant)
         except RunLost:
             raise

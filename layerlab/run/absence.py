@@ -105,7 +105,7 @@ def killed(stack: Stack, listener: Listener, labels: Mapping[str, str], image: s
     name, since = f"{stack.name}-{WEB}-1", listener.now()
     with traffic.asking(stack, (HEALTH,), BEAT_SECONDS / 2) as asked:
         time.sleep(WELL_SECONDS)
-        killing.kill(stack.endpoint, labels, image, int(before["State"]["Pid"]))
+        killing.kill(stack.endpoint, labels, image, before)
         events = listener.wait(
             name,
             lambda all_: any(one.action == "start" and one.at >= since for one in all_),

@@ -43,7 +43,8 @@ def prepared(
 
     Raises:
         NotUp: a compose file is broken.
-        LabError: the engine is another machine's, which has not the files that are mounted.
+        LabError: the engine is another machine's, which has not the files that are mounted; or a compose
+            file names what is not the stack's alone (:mod:`layerlab.run.isolation`).
     """
     if endpoint.can.compose is None:
         raise LabError(
@@ -75,8 +76,10 @@ def prepared(
     if version < CLOSING_ENGINE:
         variables["CLOSED_NETWORK"] = "nat"
     stack = Stack(endpoint, name, folder, (compose / COMPOSE_FILE,), {**own, **variables})
+    config = stack.config()
+    stack.check_isolation(config)
     text = override(
-        stack.config(),
+        config,
         run.labels,
         images=images,
         build_contexts=build_contexts,

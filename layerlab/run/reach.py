@@ -1,6 +1,7 @@
 """Who reaches whom in a stack: names and ports as each service has them, against what the file promises."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import Any
 from layerlab.engine.command import run as run_command
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import container
+from layerlab.run import container, diagnosis
 from layerlab.run.stack import Stack
 
 #: The engine's own machine, and a server there that is in none of the stack's networks.
@@ -50,14 +51,28 @@ for name, hosts, port, kind in json.loads(sys.argv[1]):
     told[name] = {"resolves": bool(found), "answers": any(answers(a, port, kind) for a in set(found))}
 print(json.dumps(told))
 """
-#: Listens on the engine's machine, and tells where it can be reached from another network.
+#: Listens on the engine's machine, and tells where it can be reached from another network. A machine without
+#: a way out is asked for the address of an interface that is of no network of a user's (br-…, veth…).
 _OUTSIDE = """
-import json, socket, time
+import fcntl, json, socket, struct, sys, time
+def address():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
+        try:
+            way.connect(("192.0.2.1", 9))  # sends nothing; RFC 5737 says that nobody is there
+            return way.getsockname()[0]
+        except OSError:
+            pass
+        for _, name in socket.if_nameindex():
+            if name == "lo" or name.startswith(("br-", "veth")):
+                continue
+            try:
+                told = fcntl.ioctl(way.fileno(), 0x8915, struct.pack("256s", name.encode()))
+            except OSError:
+                continue  # it has no address (SIOCGIFADDR, netdevice(7))
+            return socket.inet_ntoa(told[20:24])
+    sys.exit("this machine has no address but that of its own loopback and of Docker's networks")
 here = socket.create_server(("", 0))
-with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
-    way.connect(("192.0.2.1", 9))  # sends nothing; RFC 5737 says that nobody is there
-    address = way.getsockname()[0]
-print(json.dumps([address, here.getsockname()[1]]), flush=True)
+print(json.dumps([address(), here.getsockname()[1]]), flush=True)
 while True:
     there, _ = here.accept()
     with there:
@@ -178,18 +193,29 @@ def _outside(stack: Stack, run: Run, image: str) -> Iterator[tuple[str, int]]:
         stack.endpoint.run(
             *words, image, "python", "-c", _OUTSIDE, doing="starting a server outside"
         )
-        for _ in range(100):
-            said = stack.endpoint.run(
-                "logs", name, doing="reading the address of the server outside"
-            )
-            if said.strip():
-                address, port = json.loads(said)
-                break
-        else:
-            raise LabError("the server outside of the stack did not begin")
+        address, port = _told(stack, name)
         yield address, port
     finally:
         container.remove(stack.endpoint, name)
+
+
+def _told(stack: Stack, name: str) -> tuple[str, int]:
+    """Where the server outside says that it listens."""
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        # Its state first: what it says before it ends is then in its log.
+        state = diagnosis.inspect(stack.endpoint, name)["State"]["Status"]
+        said = stack.endpoint.run("logs", name, doing="reading the address of the server outside")
+        if said.endswith("\n"):
+            address, port = json.loads(said)
+            return str(address), int(port)
+        how = "ended" if state in ("exited", "dead") else ""
+        if not how and time.monotonic() > deadline:
+            how = f"did not begin in {_SECONDS} s"
+        if how:
+            tail = diagnosis.log_tail(stack.endpoint, name)
+            raise LabError(f"the server outside of the stack {how}{tail}")
+        time.sleep(0.05)
 
 
 def _limits(run: Run) -> list[str]:

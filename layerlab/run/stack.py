@@ -1,10 +1,9 @@
 """A stack: a compose project of several services, and what can be done with it."""
 
-import os
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from json import loads
@@ -18,7 +17,7 @@ import requests.exceptions
 from layerlab.engine.command import last_lines
 from layerlab.engine.endpoint import Endpoint, unreachable
 from layerlab.errors import LabError
-from layerlab.run import composefile, diagnosis, refusal
+from layerlab.run import composefile, diagnosis, isolation, ports, refusal, watcher
 from layerlab.run.attempt import attempt
 from layerlab.run.ports import PORT
 from layerlab.run.refusal import Refusal
@@ -61,13 +60,6 @@ class Stack:
         """The same project with other values of its files' variables."""
         return replace(self, environ={**self.environ, **variables})
 
-    def shell_words(self) -> str:
-        """`docker compose` for a shell, with this environment and no other: what pytest-docker runs."""
-        gone = [name for name in os.environ if name not in self.environ]
-        words = ["env", *(word for name in gone for word in ("-u", name))]
-        words += [f"{k}={v}" for k, v in self.environ.items() if os.environ.get(k) != v]
-        return shlex.join([*words, *self.endpoint.command("compose")])
-
     def compose(self, *words: str, timeout: float = UP_SECONDS) -> str:
         """Run a `docker compose` command on the project; returns its standard output.
 
@@ -97,26 +89,24 @@ class Stack:
             return ""
         with suppress(LabError):
             state = diagnosis.inspect(self.endpoint, told.container)["State"]
-            probes = (state.get("Health") or {}).get("Log") or []
-            said = last_lines(probes[-1]["Output"], 2) if probes else ""
-            probed = (
-                f"; its last health check ended with {probes[-1]['ExitCode']}:{said}\n"
-                if said
-                else ":"
-            )
             log = diagnosis.log_tail(self.endpoint, told.container)
-            return probed + f"  the last lines of its log:{log or ' none'}".removeprefix("\n")
+            return _evidence((state.get("Health") or {}).get("Log") or [], log)
         return ""
 
     def _waited_for(self) -> str:
-        """Which services are not healthy yet, and the last log lines of the first."""
+        """Which service is waited for, and the last lines of its log."""
         with suppress(LabError):
-            for service, identity in self.containers().items():
-                state = diagnosis.inspect(self.endpoint, identity)["State"]
-                health = (state.get("Health") or {}).get("Status", "healthy")
-                if state["Status"] != "running" or health != "healthy":
-                    tail = diagnosis.log_tail(self.endpoint, identity)
-                    return f": {service} is {health if state['Running'] else state['Status']}{tail}"
+            containers = self.containers()
+            states = {
+                service: diagnosis.inspect(self.endpoint, identity)["State"]
+                for service, identity in containers.items()
+                if service != watcher.SERVICE
+            }
+            if found := waited_for(states):
+                service, how = found
+                return (
+                    f": {service} is {how}{diagnosis.log_tail(self.endpoint, containers[service])}"
+                )
         return ""
 
     def config(self) -> dict[str, Any]:
@@ -127,6 +117,14 @@ class Stack:
         """
         found: dict[str, Any] = loads(self.compose("config", "--format", "json"))
         return found
+
+    def check_isolation(self, config: Mapping[str, Any] | None = None) -> None:
+        """See to it that nothing in the project is another's on the engine; see :mod:`isolation`.
+
+        Raises:
+            LabError: something is, with its line.
+        """
+        isolation.check(config or self.config(), self.files, self.name, self.environ["WEB_IMAGE"])
 
     def up(self, *words: str) -> None:
         """`docker compose up`, with what it needs to exist looked at first.
@@ -200,33 +198,50 @@ class Stack:
         Raises:
             LabError: it publishes no port: it does not run.
         """
-        ports = self.inspect("web")["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
-        if not ports:
-            tail = diagnosis.log_tail(self.endpoint, self.containers()["web"])
-            raise LabError(f"web: it does not run{tail}")
-        return f"http://{self.endpoint.address}:{ports[0]['HostPort']}"
+        web = self.inspect("web")
+        found = self._published(web)
+        if found is None:
+            raise LabError(f"web: it does not run{diagnosis.log_tail(self.endpoint, web['Id'])}")
+        return found
+
+    def _published(self, web: Mapping[str, Any]) -> str | None:
+        found = (web["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp")
+        return ports.url(self.endpoint.address, int(found[0]["HostPort"])) if found else None
 
     def await_ready(self, seconds: float = UP_SECONDS) -> None:
         """Wait until the app reaches all that it needs.
 
+        A container that its restart policy starts again may have another port, and has not ended.
+
         Raises:
-            LabError: it does not in time, and probably why, with the last lines of its log.
+            LabError: it has ended, or is not ready in time, and probably why, with the last lines of its
+                log.
         """
         deadline = time.monotonic() + seconds
-        status: int | None = None
-        with httpx.Client(base_url=self.url(), timeout=5) as http:
-            while status != 200:
+        url: str | None = None
+        with httpx.Client(timeout=5, trust_env=False) as http:
+            while True:
+                status: int | None = None
+                if url is None:
+                    web = self.inspect("web")
+                    url = self._published(web)
+                    if told := diagnosis.ended(self.endpoint, web["Id"]):
+                        tail = diagnosis.log_tail(self.endpoint, web["Id"])
+                        raise LabError(f"web: {told}{tail}")
+                if url is not None:
+                    try:
+                        status = http.get(url + "/ready").status_code
+                    except httpx.HTTPError:
+                        url = None
+                if status == 200:
+                    return
                 if time.monotonic() > deadline:
-                    name = self.containers()["web"]
-                    tail = diagnosis.log_tail(self.endpoint, name)
-                    why = f"/ready says {status}" if status else self._silent(name)
+                    why = f"/ready says {status}"
+                    if status is None:
+                        why = diagnosis.silent(self.endpoint, web["Id"], PORT)
+                    tail = diagnosis.log_tail(self.endpoint, web["Id"])
                     raise LabError(f"web: it was not ready in {seconds:.0f} s: {why}{tail}")
-                with suppress(httpx.HTTPError):
-                    status = http.get("/ready").status_code
                 time.sleep(0.02)
-
-    def _silent(self, name: str) -> str:
-        return diagnosis.ended(self.endpoint, name) or diagnosis.silent(self.endpoint, name, PORT)
 
     def write(self, text: str) -> None:
         """Keep a note in the stack's database."""
@@ -238,7 +253,55 @@ class Stack:
 
     def _ask(self, method: str, body: object) -> Any:
         try:
-            answer = httpx.request(method, self.url() + "/notes", json=body, timeout=10)
+            with httpx.Client(timeout=10, trust_env=False) as http:
+                answer = http.request(method, self.url() + "/notes", json=body)
             return answer.raise_for_status().json()
         except (httpx.HTTPError, ValueError) as error:
             raise LabError(f"web: {method} /notes: {error}") from error
+
+
+@dataclass(frozen=True)
+class Executor:
+    """How pytest-docker's services talk to a stack.
+
+    Its own executor waits without a limit, and of what it runs kills only the shell.
+    """
+
+    stack: Stack
+
+    def execute(self, subcommand: str) -> bytes:
+        """Run a `docker compose` command, as a shell would read it; returns what it printed.
+
+        Raises:
+            NotUp: it failed, or did not end in time.
+        """
+        return self.stack.compose(*shlex.split(subcommand)).encode()
+
+
+def waited_for(states: Mapping[str, Mapping[str, Any]]) -> tuple[str, str] | None:
+    """Which service keeps the others waiting, and how it is; by the ``State`` of each's container.
+
+    One that runs and is not healthy, before one that has ended, before one that was only created: that
+    one waits itself. None where all are healthy.
+    """
+    found = []
+    for service, state in states.items():
+        status = state["Status"]
+        how = (
+            (state.get("Health") or {}).get("Status", "healthy") if status == "running" else status
+        )
+        if how != "healthy":
+            rank = 0 if status in ("running", "restarting") else 2 if status == "created" else 1
+            found.append((rank, service, how))
+    return min(found)[1:] if found else None
+
+
+def _evidence(probes: Sequence[Mapping[str, Any]], log: str) -> str:
+    """What a container and its last health check said, to be put after a sentence."""
+    said = last_lines(probes[-1]["Output"], 2) if probes else ""
+    told = f"the last lines of its log:{log}" if log else "its log is empty"
+    if not probes:
+        return f"; {told}"
+    return f"; its last health check ended with {probes[-1]['ExitCode']}" + (
+        f":{said}\n  {told}" if said else f" and said nothing; {told}"
+    )

@@ -13,6 +13,7 @@ import httpx
 import requests.exceptions
 
 from layerlab.engine.endpoint import Endpoint
+from layerlab.run import ports
 from layerlab.run.ports import PORT
 from layerlab.run.stack import PROJECT_LABEL, SERVICE_LABEL, Stack
 
@@ -130,7 +131,8 @@ async def _ask(
     going: set[asyncio.Task[None]] = set()
     # A connection that was kept would be to the container before.
     limits = httpx.Limits(max_keepalive_connections=0)
-    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits) as http:
+    # This machine's proxy settings are for other hosts.
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, limits=limits, trust_env=False) as http:
         number, due = 0, time.monotonic()
         while not ending.is_set():
             if address.doubted:
@@ -187,7 +189,7 @@ class _Address:
         for one in found:
             for port in one.get("Ports") or ():
                 if port.get("PrivatePort") == PORT and port.get("PublicPort"):
-                    self.url = f"http://{self._host}:{port['PublicPort']}"
+                    self.url = ports.url(self._host, port["PublicPort"])
                     self._sure = True
 
     def doubt(self, url: str) -> None:

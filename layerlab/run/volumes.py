@@ -11,11 +11,11 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import compose, diagnosis
+from layerlab.run.inventory import ANONYMOUS as ANONYMOUS_LABEL
+from layerlab.run.stack import SERVICE_LABEL
 
 NAMED, BIND, ANONYMOUS = "named", "bind", "anonymous"
 KINDS = (NAMED, BIND, ANONYMOUS)
-#: The engine's label of a volume that got no name (moby 23 and newer); older ones tell by the name alone.
-ANONYMOUS_LABEL = "com.docker.volume.anonymous"
 #: A folder of the image with files in it.
 TARGET = "/app"
 _MARK = f"{TARGET}/written-by-the-container"
@@ -134,7 +134,7 @@ def _remember(this: compose.Project, endpoint: Endpoint, seen: dict[str, Volume]
     words = ("ps", "--all", "--quiet")
     for container in this.compose(*words, doing="docker compose ps").split():
         about = diagnosis.inspect(endpoint, container)
-        service = about["Config"]["Labels"]["com.docker.compose.service"]
+        service = about["Config"]["Labels"][SERVICE_LABEL]
         for mount in about["Mounts"]:
             if mount["Type"] == "volume" and anonymous(mount["Name"], ""):
                 seen[mount["Name"]] = Volume(mount["Name"], service, mount["Destination"])
