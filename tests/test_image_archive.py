@@ -473,7 +473,7 @@ def test_a_layer_like_a_zip_bomb_is_measured_in_little_memory(pack: Any) -> None
     tracemalloc.stop()
     assert found.layers["blobs/sha256/bomb"].changeset.file_bytes == mebibytes << 20
     # How far reading is ahead of hashing depends on the machine, and is bounded.
-    assert peak < 80 << 20
+    assert peak < 120 << 20
 
 
 def test_records_that_are_too_long_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
