@@ -7,6 +7,8 @@ from typing import Any
 from layerlab.run.health import OK, Check
 
 RUN, COMPOSE = "docker run", "compose"
+#: Far beyond any wait: an app that is never ready.
+NEVER = 3600.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class Case:
     @property
     def wants_start_interval(self) -> bool:
         return self.check.start_interval_seconds > 0
+
+    @property
+    def rough_seconds(self) -> float:
+        """About how long it takes, to tell what should begin first."""
+        delay = self.delay_seconds if self.delay_seconds and self.delay_seconds < NEVER else 0.0
+        return delay + len(self.steps) * (1 + self.check.interval * self.check.tries)
 
     def flags(self) -> list[str]:
         """The options of `docker run` for its check."""

@@ -5,6 +5,7 @@ from typing import Any
 from layerlab.engine.endpoint import version_tuple
 from layerlab.labs.health_case import (
     COMPOSE,
+    NEVER,
     Case,
     Does,
     First,
@@ -23,9 +24,6 @@ from layerlab.run.health import (
     UNHEALTHY,
     Check,
 )
-
-#: Far beyond any wait: an app that is never ready.
-NEVER = 3600.0
 
 
 def _asking(path: str) -> str:

@@ -176,7 +176,6 @@ def measure(
     Raises:
         LabError: the image of ``packaged`` can't be built, or the engine went away.
     """
-    begun = time.monotonic()
     problems: dict[str, LabError] = {}
     without: set[str] = set()
     tasks: list[_Task] = []
@@ -191,12 +190,12 @@ def measure(
             raise
         except LabError as problem:
             problems.update({_key(variant, case.what): problem for case in scenarios})
-    # Those that wait longest, the variants, begin first.
     if packaged:
         lab.image(packaged)
         tasks += [_Task(case.name, case, packaged, False) for case in cases]
     lacking = {task.name: why for task in tasks if (why := _lacking(lab, task.case))}
     tasks = [task for task in tasks if task.name not in lacking]
+    begun = time.monotonic()
     with listening(lab.endpoint, lab.run) as listener, lab.screen.work("health", len(tasks)):
         seen = _observed(lab, listener, tasks, problems)
     ordered = {task.name: seen[task.name] for task in tasks if task.name in seen}
@@ -229,7 +228,9 @@ def _observed(
             leftovers.remove_containers(lab.endpoint, lab.run)
 
     late: list[_Task] = []
-    with each(tasks, observe, at_once=AT_ONCE, interrupt=interrupt) as results:
+    # Those that take longest begin first; a variant's own settings may be any.
+    longest = sorted(tasks, key=lambda t: (not t.of_variant, -t.case.rough_seconds))
+    with each(longest, observe, at_once=AT_ONCE, interrupt=interrupt) as results:
         for task, one in results:
             lab.screen.done()
             if isinstance(one, LabError):
