@@ -74,7 +74,6 @@ CASES: tuple[Case, ...] = (
         _check(2, 1),
         _check(1, 3, period=4),
         _check(2, 3, period=6, start=1),
-        _check(2, 1, period=4, start=0.5),
         _check(1, 3, timeout=2, test=PYTHON),
     ),
     *_cases(
@@ -83,7 +82,6 @@ CASES: tuple[Case, ...] = (
         _check(1, 1, period=4),
         _check(0.5, 1, period=5),
         _check(2, 1, period=6, start=1),
-        _check(1, 2, period=6, start=0.5),
         delay_seconds=2,
     ),
     *_cases(

@@ -21,7 +21,7 @@ from layerlab.run.timeline import Timeline, app_course, verdict
 from layerlab.run.watch import Watched, watched
 
 #: How many containers may be starting at once: an app's start keeps a processor busy.
-STARTING_AT_ONCE = 2
+STARTING_AT_ONCE = 3
 #: What uvicorn logs when the app is loaded, and works no more until it serves; and when it serves.
 LOADED, SERVES = "Waiting for application startup", "Uvicorn running on"
 LOAD_SECONDS = 10

@@ -33,7 +33,7 @@ from layerlab.show.section import Section
 
 EXPERIMENT = "healthcheck"
 #: Containers that live at once: their waits overlap, and they leave the processors time to spare.
-AT_ONCE = 16
+AT_ONCE = 24
 MOST_AGAIN = 8
 SCENARIOS = tuple(VARIANT_CASES)
 NO_HEALTHCHECK = (
