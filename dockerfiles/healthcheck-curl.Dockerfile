@@ -1,6 +1,7 @@
 # layerlab.title: A health check with curl, which the slim base has not
 # layerlab.teaches: The probe runs inside the container: its command must be there, or a working app is called unhealthy
 # layerlab.labs: healthcheck
+# layerlab.expect.healthcheck.fault: any
 # layerlab.expect.healthcheck.start: unhealthy
 FROM python:3.11-slim
 WORKDIR /app

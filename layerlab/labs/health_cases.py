@@ -149,7 +149,7 @@ CASES: tuple[Case, ...] = (
         (Probes(1), Pause(1.0), Probes(1), Until(HEALTHY)),
         delay_seconds=5.8,
     ),
-    *_cases("restarted", (Until(HEALTHY), Restart(), Until(HEALTHY)), _check(1, 2), _check(1.5, 1)),
+    *_cases("restarted", (Until(HEALTHY), Restart(), Until(HEALTHY)), _check(1, 2)),
     Case("restarted while unhealthy", _check(1, 1), (*_BREAKS, Restart(), Until(UNHEALTHY))),
     Case(
         "unhealthy under a restart policy",

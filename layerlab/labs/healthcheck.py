@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from layerlab.build.header import ANY
 from layerlab.build.variant import Variant
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import version_tuple
@@ -180,7 +181,8 @@ def measure(
     without: set[str] = set()
     tasks: list[_Task] = []
     for variant in variants:
-        scenarios = (START, fault(lab.endpoint.can.engine))
+        both = (START, fault(lab.endpoint.can.engine))
+        scenarios = [case for case in both if variant.expects(EXPERIMENT, case.what) != ANY]
         try:
             if _healthcheck(lab, variant) is None:
                 without.add(variant.name)

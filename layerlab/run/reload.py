@@ -36,7 +36,7 @@ OVERRIDE = Way(2, "compose override", (ONE, MENDED))
 # What differs from 1 is how files arrive; what uvicorn makes of a broken one is the same.
 SYNC = Way(3, "compose watch", (ONE, SEVERAL, NEW, DELETED))
 # The source is copied anew whatever was saved: only what is gone again could be left over.
-ORDERED = Way(4, "cache-ordered", (ONE, MENDED, DELETED), builds=True)
+ORDERED = Way(4, "cache-ordered", (ONE, MENDED), builds=True)
 SINGLE = Way(5, "single-stage", (ONE,), builds=True)
 # uvicorn's supervisors/statreload.py looks at the times of the files that it knows, every 0.25 s: it
 # takes a new file into its list without a word, and never misses one that is gone.
