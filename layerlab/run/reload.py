@@ -34,8 +34,8 @@ BIND = Way(1, "bind mount")
 # The same mount and command as 1: that these come from another file is what there is to see.
 OVERRIDE = Way(2, "compose override", (ONE, MENDED))
 # What differs from 1 is how files arrive; what uvicorn makes of a broken one is the same.
-SYNC = Way(3, "compose watch", (ONE, SEVERAL, NEW, DELETED))
-# The source is copied anew whatever was saved: only what is gone again could be left over.
+SYNC = Way(3, "compose watch", (ONE, SEVERAL, NEW))
+# The source is copied anew whatever was saved: one save and a broken one show what there is to see.
 ORDERED = Way(4, "cache-ordered", (ONE, MENDED), builds=True)
 SINGLE = Way(5, "single-stage", (ONE,), builds=True)
 # uvicorn's supervisors/statreload.py looks at the times of the files that it knows, every 0.25 s: it
