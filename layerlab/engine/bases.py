@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import docker.errors
-import requests.exceptions
 from docker import DockerClient
 
-from layerlab.engine.endpoint import Endpoint, unreachable, version_tuple
+from layerlab.engine.endpoint import Endpoint, version_tuple
 from layerlab.engine.pulls import (
     FAILED,
     MISSING,
@@ -67,17 +66,12 @@ def ensure(
     """
     allowed = standins or endpoint.private
     silent: dict[str, str] = {}
-    connection = endpoint.connect()
-    try:
+    with endpoint.connected() as connection:
         found = []
         for name in dict.fromkeys(names):
             if name != "scratch":
                 found.append(_ensure(endpoint, connection, name, allowed, silent, progress))
         return found
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(endpoint, error)) from error
-    finally:
-        connection.close()
 
 
 def _ensure(

@@ -2,7 +2,8 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,21 @@ class Endpoint:
             )
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
             raise LabError(unreachable(self, error)) from error
+
+    @contextmanager
+    def connected(self, timeout: int = 60) -> Iterator[docker.DockerClient]:
+        """As :meth:`connect`, closed at the end; what the body does not catch is an engine that is gone.
+
+        Raises:
+            LabError: the engine does not answer.
+        """
+        client = self.connect(timeout)
+        try:
+            yield client
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise LabError(unreachable(self, error)) from error
+        finally:
+            client.close()
 
     def described(self) -> str:
         """One line for people: engine, versions, image store and what chose it."""

@@ -22,8 +22,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
-from layerlab.engine.endpoint import Endpoint, unreachable
-from layerlab.errors import LabError
+from layerlab.engine.endpoint import Endpoint
 from layerlab.folders import cache_folder
 
 RUN_LABEL = "dev.layerlab.run"
@@ -132,26 +131,15 @@ def remove_containers(endpoint: Endpoint, run: Run) -> list[str]:
 
 def remaining(endpoint: Endpoint) -> list[str]:
     """What carries this user's label on the engine now, dead or alive, for people."""
-    with _connected(endpoint) as client:
+    with endpoint.connected() as client:
         return [f"{kind} {_name(thing)}" for kind, thing, _ in _ours(client)]
-
-
-@contextmanager
-def _connected(endpoint: Endpoint) -> Iterator[docker.DockerClient]:
-    client = endpoint.connect()
-    try:
-        yield client
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(endpoint, error)) from error
-    finally:
-        client.close()
 
 
 def _remove(
     endpoint: Endpoint, wanted: Callable[[str], bool], kinds: Collection[str] = KINDS
 ) -> list[str]:
     removed = []
-    with _connected(endpoint) as client:
+    with endpoint.connected() as client:
         for kind, thing, run in _ours(client):
             if kind not in kinds or not wanted(run):
                 continue

@@ -4,12 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import docker.errors
-import requests.exceptions
 
-from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import RUN_LABEL
 from layerlab.engine.standins import REPOSITORY
-from layerlab.errors import LabError
 from layerlab.image.export import digests
 from layerlab.image.layers import Image, on_base
 
@@ -28,8 +26,7 @@ def candidates(endpoint: Endpoint) -> list[Candidate]:
     Raises:
         LabError: the engine does not answer.
     """
-    connection = endpoint.connect()
-    try:
+    with endpoint.connected() as connection:
         found = []
         for row in connection.api.images():
             if row.get("RepoTags") and RUN_LABEL not in (row.get("Labels") or {}):
@@ -39,10 +36,6 @@ def candidates(endpoint: Endpoint) -> list[Candidate]:
                     continue  # removed meanwhile
                 found.append(Candidate(_best_name(row["RepoTags"]), tuple(digests(inspected))))
         return found
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(endpoint, error)) from error
-    finally:
-        connection.close()
 
 
 def _best_name(tags: Iterable[str]) -> str:

@@ -104,17 +104,14 @@ def layer_digests(endpoint: Endpoint, reference: str) -> list[str]:
     Raises:
         LabError: there is no such image, or the engine went away.
     """
-    connection = endpoint.connect()
-    try:
-        return digests(_inspect(endpoint, connection, reference))
-    except docker.errors.APIError as error:
-        raise LabError(
-            f"the engine at {endpoint.host} can't say what {reference} is: {error.explanation or error}"
-        ) from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(endpoint, error)) from error
-    finally:
-        connection.close()
+    with endpoint.connected() as connection:
+        try:
+            return digests(_inspect(endpoint, connection, reference))
+        except docker.errors.APIError as error:
+            raise LabError(
+                f"the engine at {endpoint.host} can't say what {reference} is: "
+                f"{error.explanation or error}"
+            ) from error
 
 
 def digests(inspected: Mapping[str, Any]) -> list[str]:

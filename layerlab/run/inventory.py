@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import docker.errors
-import requests.exceptions
 from docker import DockerClient
 
-from layerlab.engine.endpoint import Endpoint, unreachable, version_tuple
+from layerlab.engine.endpoint import Endpoint, version_tuple
 from layerlab.errors import LabError
 
 #: The engine adds up the bytes of every volume.
@@ -109,22 +108,19 @@ def take(endpoint: Endpoint) -> Inventory:
     Raises:
         LabError: the engine does not answer, or refuses to.
     """
-    client = endpoint.connect(TIMEOUT_SECONDS)
-    try:
+    with endpoint.connected(TIMEOUT_SECONDS) as client:
         for _ in range(ATTEMPTS - 1):
             try:
                 return _look(endpoint, client)
             except docker.errors.APIError:
                 time.sleep(PAUSE_SECONDS)
-        return _look(endpoint, client, leaving_out=True)
-    except docker.errors.APIError as error:
-        raise LabError(
-            f"the engine at {endpoint.host} does not tell what it holds: {error.explanation or error}"
-        ) from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(endpoint, error)) from error
-    finally:
-        client.close()
+        try:
+            return _look(endpoint, client, leaving_out=True)
+        except docker.errors.APIError as error:
+            raise LabError(
+                f"the engine at {endpoint.host} does not tell what it holds: "
+                f"{error.explanation or error}"
+            ) from error
 
 
 def _look(endpoint: Endpoint, client: DockerClient, *, leaving_out: bool = False) -> Inventory:

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import docker.errors
-import requests.exceptions
 
 from layerlab.build.context import copy_context
-from layerlab.engine.endpoint import Endpoint, unreachable, version_tuple
+from layerlab.engine.endpoint import Endpoint, version_tuple
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run.override import override
@@ -104,8 +103,7 @@ def _remove(stack: Stack) -> None:
     services that are in none of them.
     """
     mine: dict[str, str | list[str] | bool] = {"label": f"{PROJECT_LABEL}={stack.name}"}
-    client = stack.endpoint.connect()
-    try:
+    with stack.endpoint.connected() as client:
         for container in client.containers.list(all=True, filters=mine, ignore_removed=True):
             with suppress(docker.errors.APIError):
                 container.remove(force=True, v=True)
@@ -115,10 +113,6 @@ def _remove(stack: Stack) -> None:
         for volume in client.volumes.list(filters=mine):
             with suppress(docker.errors.APIError):
                 volume.remove()
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(stack.endpoint, error)) from error
-    finally:
-        client.close()
 
 
 def _copy(project: Path, folder: Path) -> None:

@@ -16,9 +16,8 @@ from typing import Any
 
 import docker.errors
 import httpx
-import requests.exceptions
 
-from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import accesslog, diagnosis
@@ -99,15 +98,11 @@ class Registry:
 
     def requests(self) -> list[Request]:
         """All that it has answered, by its access log."""
-        client = self.endpoint.connect()
-        try:
-            log: bytes = client.api.logs(self.name, stdout=True, stderr=False)
-        except docker.errors.APIError as error:
-            raise LabError(f"the registry's log can't be read: {error.explanation}") from error
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            raise LabError(unreachable(self.endpoint, error)) from error
-        finally:
-            client.close()
+        with self.endpoint.connected() as client:
+            try:
+                log: bytes = client.api.logs(self.name, stdout=True, stderr=False)
+            except docker.errors.APIError as error:
+                raise LabError(f"the registry's log can't be read: {error.explanation}") from error
         return accesslog.read(log.decode(errors="replace"))
 
     def fence(self) -> str:

@@ -10,12 +10,10 @@ from json import loads
 from pathlib import Path
 from typing import Any
 
-import docker.errors
 import httpx
-import requests.exceptions
 
 from layerlab.engine.command import last_lines
-from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.run import composefile, diagnosis, isolation, ports, refusal, watcher
 from layerlab.run.attempt import attempt
@@ -175,15 +173,10 @@ class Stack:
         Raises:
             LabError: the engine does not answer.
         """
-        client = self.endpoint.connect()
-        try:
+        with self.endpoint.connected() as client:
             filters = {"label": f"{PROJECT_LABEL}={self.name}"}
             found = client.api.containers(all=True, filters=filters)
-            return {one["Labels"][SERVICE_LABEL]: one["Id"] for one in found}
-        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-            raise LabError(unreachable(self.endpoint, error)) from error
-        finally:
-            client.close()
+        return {one["Labels"][SERVICE_LABEL]: one["Id"] for one in found}
 
     def inspect(self, service: str) -> dict[str, Any]:
         """What the engine says of a service's container."""

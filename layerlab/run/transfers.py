@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import docker.errors
-import requests.exceptions
 from docker.utils import parse_repository_tag
 
 from layerlab.engine import pulls
 from layerlab.engine.bases import repo_digest
 from layerlab.engine.command import last_lines
-from layerlab.engine.endpoint import Endpoint, unreachable
+from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.run import accesslog
 from layerlab.run.manifest import Blob, Manifest
@@ -111,8 +110,7 @@ def refusal(image: str, reference: str, said: str) -> str:
 @contextmanager
 def tagged(endpoint: Endpoint, image: str, reference: str) -> Iterator[None]:
     """A further name of an image, which is taken away at the end; the image stays."""
-    client = endpoint.connect()
-    try:
+    with endpoint.connected() as client:
         try:
             client.api.tag(image, *parse_repository_tag(reference))
         except docker.errors.APIError as error:
@@ -122,10 +120,6 @@ def tagged(endpoint: Endpoint, image: str, reference: str) -> Iterator[None]:
         finally:
             with suppress(docker.errors.APIError):
                 client.api.remove_image(reference)
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(endpoint, error)) from error
-    finally:
-        client.close()
 
 
 def pull(registry: Registry, target: Endpoint, repository: str, tag: str) -> Pull:
@@ -163,12 +157,10 @@ def moved(registry: Registry, target: Endpoint, repository: str, tag: str) -> st
 
 
 def _inspect(endpoint: Endpoint, reference: str) -> dict[str, Any]:
-    client = endpoint.connect()
-    try:
-        return dict(client.images.get(reference).attrs)
-    except docker.errors.ImageNotFound as error:
-        raise LabError(f"there is no image {reference} on the engine at {endpoint.host}") from error
-    except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
-        raise LabError(unreachable(endpoint, error)) from error
-    finally:
-        client.close()
+    with endpoint.connected() as client:
+        try:
+            return dict(client.images.get(reference).attrs)
+        except docker.errors.ImageNotFound as error:
+            raise LabError(
+                f"there is no image {reference} on the engine at {endpoint.host}"
+            ) from error
