@@ -43,6 +43,11 @@ class Run:
         """The labels of everything that this run makes on an engine."""
         return {RUN_LABEL: self.id, HOME_LABEL: home()}
 
+    @property
+    def label_words(self) -> list[str]:
+        """The same as options of docker commands."""
+        return [word for pair in self.labels.items() for word in ("--label", "=".join(pair))]
+
 
 def home() -> str:
     """Names this user's layerlab on this machine: whose runs we can know to be dead."""

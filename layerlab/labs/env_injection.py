@@ -119,7 +119,7 @@ def _image(lab: Lab, variant: Variant, everything: Sequence[Setting]) -> str:
     file.write_text(handover.dockerfile(lab.tag(variant), everything), encoding="utf-8")
     tag = f"layerlab/{EXPERIMENT}:{lab.run.id}"
     words = ["buildx", "build", "--load", "--provenance=false", "--tag", tag, "--file", str(file)]
-    words += [word for pair in lab.run.labels.items() for word in ("--label", "=".join(pair))]
+    words += lab.run.label_words
     for name, text in handover.pick(everything, env.BUILD_ARG).items():
         words += ["--build-arg", f"{name}={text}"]
     lab.endpoint.run(

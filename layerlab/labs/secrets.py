@@ -185,7 +185,7 @@ class _Measuring:
         # The classic store keeps no attestations, and refuses to be asked for one.
         keeps = self._endpoint.can.image_store == "containerd"
         words.append("--provenance=mode=max" if keeps else "--provenance=false")
-        words += self._labels()
+        words += self._lab.run.label_words
         words += ["--build-arg", BUILD_ARG.key, "--secret", f"id={BUILD_SECRET.key},src={secret}"]
         run_command(
             self._endpoint.command(*words, folder),
@@ -193,10 +193,6 @@ class _Measuring:
             environ={**self._endpoint.environ(), BUILD_ARG.key: self._given[BUILD_ARG]},
             timeout=self._lab.settings.build_limit_seconds,
         )
-
-    def _labels(self) -> list[str]:
-        pairs = self._lab.run.labels.items()
-        return [word for pair in pairs for word in ("--label", "=".join(pair))]
 
     def _pull(self) -> None:
         """As who pulls: this image, and the one that all other containers have."""
@@ -216,7 +212,7 @@ class _Measuring:
         name = f"layerlab-{EXPERIMENT}-{self._lab.run.id}"
         words = ["run", "--detach", "--pull", "never", "--no-healthcheck", "--name", name]
         words += ["--memory", container.MEMORY, "--pids-limit", str(container.PIDS)]
-        words += [*self._labels(), "--env", RUN_ENV.key, self._tag, *readers.APP]
+        words += [*self._lab.run.label_words, "--env", RUN_ENV.key, self._tag, *readers.APP]
         ways = (*OF_IMAGE, RUN_ENV)
         try:
             run_command(

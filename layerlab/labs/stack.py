@@ -156,8 +156,8 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
         _store(lab, f"{service}-away", "recovered", away.recovered_seconds, "s")
         _store(lab, f"{service}-away", "lost", away.accepted - away.kept, "count")
     doing("web killed")
-    labels, listener = lab.run.labels, ready.listener
-    result.gap = absence.anew(this, lambda: absence.killed(this, listener, labels, ready.helper))
+    run, listener = lab.run, ready.listener
+    result.gap = absence.anew(this, lambda: absence.killed(this, listener, run, ready.helper))
     _store(lab, "web-killed", "away", result.gap.seconds, "s")
     _store(lab, "web-killed", "restart", result.gap.restart_seconds, "s")
     doing("up --build")

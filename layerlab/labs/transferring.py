@@ -118,7 +118,7 @@ class Measuring:
         """The name of an image of our own on top of a base: whatever ends us, it is found by its label."""
         name = self._name("base", str(len(self._bases)))
         words = ["buildx", "build", "--load", "--provenance=false", "--tag", name]
-        words += [w for p in self._lab.run.labels.items() for w in ("--label", "=".join(p))]
+        words += self._lab.run.label_words
         folder = self._lab.run.folder / _OURS / name.replace("/", "-")
         folder.mkdir(parents=True)
         (folder / "Dockerfile").write_text(f"FROM {base.reference}\n")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import killing, traffic
 from layerlab.run.events import Listener
@@ -95,7 +96,7 @@ def away(stack: Stack, service: str) -> Away:
     )
 
 
-def killed(stack: Stack, listener: Listener, labels: Mapping[str, str], image: str) -> Gap:
+def killed(stack: Stack, listener: Listener, run: Run, image: str) -> Gap:
     """Kill the web service's first process as a crash would, and wait until it serves again.
 
     Raises:
@@ -105,7 +106,7 @@ def killed(stack: Stack, listener: Listener, labels: Mapping[str, str], image: s
     name, since = f"{stack.name}-{WEB}-1", listener.now()
     with traffic.asking(stack, (HEALTH,), BEAT_SECONDS / 2) as asked:
         time.sleep(WELL_SECONDS)
-        killing.kill(stack.endpoint, labels, image, before)
+        killing.kill(stack.endpoint, run, image, before)
         events = listener.wait(
             name,
             lambda all_: any(one.action == "start" and one.at >= since for one in all_),

@@ -147,7 +147,7 @@ def timed(
     words = ["run", "--detach", "--pull", "never", "--name", name]
     words += ["--publish", ports.publishing(endpoint, port), *_LOG]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PIDS)]
-    words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
+    words += run.label_words
     words += last
     begun = 0.0
 

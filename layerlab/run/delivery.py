@@ -95,7 +95,7 @@ def eventless(
         "--opt",
         f"o={_OVERLAY.format(source=source, empty=empty)}",
     ]
-    words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
+    words += run.label_words
     endpoint.run(*words, name, doing="making a volume without file events")
     try:
         with mounted(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run.container import MEMORY
 
@@ -20,9 +21,7 @@ signal.pidfd_send_signal(process, signal.SIGKILL)
 """
 
 
-def kill(
-    endpoint: Endpoint, labels: Mapping[str, str], image: str, container: Mapping[str, Any]
-) -> None:
+def kill(endpoint: Endpoint, run: Run, image: str, container: Mapping[str, Any]) -> None:
     """Kill a container's first process; ``container`` is what `docker inspect` gives of it.
 
     `docker kill` counts as a stop by hand, after which `unless-stopped` does nothing (moby
@@ -37,7 +36,15 @@ def kill(
     if pid <= 0:
         raise LabError("the web service does not run, so it can't be killed")
     words = ["run", "--rm", "--pull", "never", "--pid", "host", "--network", "none", "--user", "0"]
-    words += [word for pair in labels.items() for word in ("--label", "=".join(pair))]
-    words += ["--memory", MEMORY, "--no-healthcheck", image, "python", "-c", _KILL]
+    words += [
+        *run.label_words,
+        "--memory",
+        MEMORY,
+        "--no-healthcheck",
+        image,
+        "python",
+        "-c",
+        _KILL,
+    ]
     words += [str(pid), identity]
     endpoint.run(*words, doing="killing the web service's process", timeout=30)

@@ -31,7 +31,7 @@ def make(endpoint: Endpoint, run: Run, base: str) -> None:
         LabError: something can't be made.
     """
     names = {what: f"layerlab-{what}-{run.id}" for what in ("busy", "idle", "unused")}
-    labels = [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
+    labels = run.label_words
 
     def docker(*words: str | Path) -> None:
         endpoint.run(*words, doing="littering an engine", timeout=_SECONDS)

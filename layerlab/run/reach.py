@@ -178,23 +178,11 @@ def _asked(
 def _outside(stack: Stack, run: Run, image: str) -> Iterator[tuple[str, int]]:
     """A server on the engine's machine: its address and port."""
     name = f"{stack.name}-outside"
-    words = [
-        "run",
-        "--detach",
-        "--pull",
-        "never",
-        "--network",
-        "host",
-        "--name",
-        name,
-        *_limits(run),
-    ]
+    words = ["run", "--detach", "--pull", "never", "--network", "host", "--name", name]
+    words += [*_limits(run), image, "python", "-c", _OUTSIDE]
     try:
-        stack.endpoint.run(
-            *words, image, "python", "-c", _OUTSIDE, doing="starting a server outside"
-        )
-        address, port = _told(stack, name)
-        yield address, port
+        stack.endpoint.run(*words, doing="starting a server outside")
+        yield _told(stack, name)
     finally:
         container.remove(stack.endpoint, name)
 
@@ -219,15 +207,8 @@ def _told(stack: Stack, name: str) -> tuple[str, int]:
 
 
 def _limits(run: Run) -> list[str]:
-    labels = [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
-    return [
-        *labels,
-        "--memory",
-        container.MEMORY,
-        "--pids-limit",
-        str(container.PIDS),
-        "--no-healthcheck",
-    ]
+    limits = ["--memory", container.MEMORY, "--pids-limit", str(container.PIDS)]
+    return [*run.label_words, *limits, "--no-healthcheck"]
 
 
 def differences(config: Mapping[str, Any], found: Matrix) -> list[str]:

@@ -199,7 +199,7 @@ def _start(endpoint: Endpoint, run: Run, image: str, name: str, port: int) -> No
     publish = f"127.0.0.1:{port or ''}:{PORT}"
     words = ["run", "--detach", "--pull", "never", "--name", name, "--publish", publish]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--log-driver", "json-file"]
-    words += [word for pair in run.labels.items() for word in ("--label", "=".join(pair))]
+    words += run.label_words
     endpoint.run(*words, image, doing="starting a registry", timeout=60)
 
 
