@@ -17,6 +17,7 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder
+from layerlab.record.samples import Value, samples
 from layerlab.record.store import Store
 from layerlab.show.live import Screen
 from layerlab.show.section import Section
@@ -168,6 +169,25 @@ class Lab:
         if tag is None:
             self._built.add(variant.name)
         return built
+
+    def keep(
+        self,
+        experiment: str,
+        variant: Variant,
+        scenario: str,
+        *values: Value,
+        position: int = 1,
+        invalid: str | None = None,
+    ) -> None:
+        """Record the values of one measurement: metric, value, unit.
+
+        Raises:
+            RunLost: the store can't be written.
+        """
+        for sample in samples(
+            experiment, variant, scenario, values, position=position, invalid=invalid
+        ):
+            self.store.add(self.run.id, sample)
 
     def image(self, variant: Variant) -> str:
         """The name of a variant's image, which is built where this run has not built it yet.

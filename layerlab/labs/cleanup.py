@@ -1,7 +1,7 @@
 """The clean-up lab: what Docker's prune commands take, computed, and then done where it hurts nobody."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from layerlab.engine.endpoint import Endpoint, probe
 from layerlab.engine.transfer import bring
 from layerlab.errors import LabError
 from layerlab.lab import Lab
-from layerlab.record.store import Sample
 from layerlab.run import inventory, litter, prune, triage
 from layerlab.run.inventory import Inventory
 from layerlab.run.prune import (
@@ -200,26 +199,9 @@ def size(found: Inventory, taken: Taken) -> int:
 
 
 def _keep(lab: Lab, variant: Variant, scenario: str, taken: Taken, count: int) -> None:
-    values: Mapping[str, tuple[int, str]] = {
-        "bytes": (count, "bytes"),
-        **{
-            kind: (len(getattr(taken, kind)), "count")
-            for kind in ("containers", "networks", "volumes", "images", "cache")
-        },
-    }
-    for metric, (value, unit) in values.items():
-        sample = Sample(
-            experiment=EXPERIMENT,
-            variant=variant.name,
-            digest=variant.digest,
-            scenario=scenario,
-            round=1,
-            position=1,
-            metric=metric,
-            value=value,
-            unit=unit,
-        )
-        lab.store.add(lab.run.id, sample)
+    kinds = ("containers", "networks", "volumes", "images", "cache")
+    counts = [(kind, len(getattr(taken, kind)), "count") for kind in kinds]
+    lab.keep(EXPERIMENT, variant, scenario, ("bytes", count, "bytes"), *counts)
 
 
 def told(one: Step) -> str:

@@ -16,7 +16,7 @@ from layerlab.lab import Lab
 from layerlab.labs.health_case import COMPOSE, Case
 from layerlab.labs.health_cases import CASES, START, VARIANT_CASES, fault
 from layerlab.labs.health_script import Observed, Observer
-from layerlab.record.samples import health_samples
+from layerlab.record.samples import change_values
 from layerlab.run.agreement import TOLERANCE_SECONDS
 from layerlab.run.events import Listener, listening
 from layerlab.run.health import (
@@ -300,5 +300,7 @@ def _lacking(lab: Lab, case: Case) -> str | None:
 
 
 def _keep(lab: Lab, task: _Task, one: Observed, invalid: str | None) -> None:
-    for sample in health_samples(EXPERIMENT, task.variant, task.case.name, one.comparison, invalid):
-        lab.store.add(lab.run.id, sample)
+    for number, pair in enumerate(one.comparison.pairs(), 1):
+        values = change_values(*pair)
+        name = task.case.name
+        lab.keep(EXPERIMENT, task.variant, name, *values, position=number, invalid=invalid)

@@ -16,7 +16,7 @@ from layerlab.image.layers import Image, from_dockerfile, on_base
 from layerlab.image.memory import of_user
 from layerlab.image.waste import grouped
 from layerlab.lab import Lab
-from layerlab.record.samples import image_samples
+from layerlab.record.samples import image_values
 from layerlab.show import bars, images
 from layerlab.show.images import Factor
 from layerlab.show.plots import Bar, stacked_svg
@@ -164,8 +164,8 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Sizes:
                 except LabError as problem:
                     sizes.problems[variant.name] = problem
                 else:
-                    for sample in image_samples(variant, position, anatomy):
-                        lab.store.add(lab.run.id, sample)
+                    values = image_values(anatomy)
+                    lab.keep(EXPERIMENT, variant, "image", *values, position=position)
                     sizes.anatomies[variant.name] = anatomy
             lab.screen.done()
     lab.results[EXPERIMENT] = sizes

@@ -11,7 +11,6 @@ from layerlab.engine import leftovers
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
 from layerlab.labs.reloads import Packaged, Reloads
-from layerlab.record.store import Sample
 from layerlab.run import delivery, diagnosis, marks, reload
 from layerlab.run.container import Container
 from layerlab.run.delivery import NoMount, Replaced
@@ -261,24 +260,15 @@ class _Measuring:
         variant = self._packaged.of(way)
         assert variant is not None
         change = outcome.change
-        values = (
+        self._lab.keep(
+            EXPERIMENT,
+            variant,
+            f"{way.name}: {save.name}",
             ("answer", change.seconds, "s"),
             ("failed", change.failed, "requests"),
             ("asked", change.asked, "requests"),
             ("silent", change.silent_seconds, "s"),
             ("resolution", change.resolution_seconds, "s"),
+            position=way.number,
+            invalid=outcome.invalid,
         )
-        for metric, value, unit in values:
-            sample = Sample(
-                experiment=EXPERIMENT,
-                variant=variant.name,
-                digest=variant.digest,
-                scenario=f"{way.name}: {save.name}",
-                round=1,
-                position=way.number,
-                metric=metric,
-                value=value,
-                unit=unit,
-                invalid=outcome.invalid,
-            )
-            self._lab.store.add(self._lab.run.id, sample)

@@ -11,7 +11,6 @@ from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
 from layerlab.labs.lives import EXPERIMENT, Case, Life, Lives
 from layerlab.labs.serving import told_by
-from layerlab.record.samples import life_sample
 from layerlab.run import container, diagnosis, shutdown, usage, waiting
 from layerlab.run.container import Container
 from layerlab.run.shutdown import GRACE_SECONDS, KILLED, Stop
@@ -263,5 +262,5 @@ class _Measuring:
     def _save(self, case: Case, metric: str, value: float, unit: str) -> None:
         position = list(self._lives.cases).index(case.name) + 1
         scenario = "init" if case.init else "plain"
-        sample = life_sample(case.variant, scenario, position, metric, value, unit)
-        self._lab.store.add(self._lab.run.id, sample)
+        values = (metric, value, unit)
+        self._lab.keep(EXPERIMENT, case.variant, scenario, values, position=position)

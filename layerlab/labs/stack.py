@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from pytest_docker.plugin import Services
 
@@ -13,7 +14,6 @@ from layerlab.engine import bases
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
 from layerlab.labs.stack_result import Reaching, Stacks
-from layerlab.record.store import Sample
 from layerlab.run import absence, events, fate, prepare, reach, volumes, watcher
 from layerlab.run import start as start_of
 from layerlab.run.absence import CACHE, DATABASE
@@ -37,6 +37,8 @@ class Ready:
     """A stack that can be started: its files are written, its images are there."""
 
     stack: Stack
+    #: The variant that compose.yaml builds.
+    built: Variant
     listener: Listener
     #: An image with a Python, for containers that look and ask.
     helper: str
@@ -50,8 +52,8 @@ def prepared(lab: Lab) -> Iterator[Ready]:
         LabError: a base can't be had, a compose file is broken, or the web image can't be built.
     """
     begun = time.monotonic()
-    built_on = load(lab.settings.project / BUILT).dockerfile.images()
-    wanted = [*built_on, HELPER, "postgres:15", "redis:7"]
+    built = load(lab.settings.project / BUILT)
+    wanted = [*built.dockerfile.images(), HELPER, "postgres:15", "redis:7"]
     had = bases.ensure(
         lab.endpoint, wanted, standins=lab.settings.standins, progress=lab.screen.say
     )
@@ -72,7 +74,7 @@ def prepared(lab: Lab) -> Iterator[Ready]:
         this.with_files(UNGATED_FILE).check_isolation()
         this.compose("build", timeout=lab.settings.build_limit_seconds)
         _took(lab, begun)
-        yield Ready(this, listener, helper)
+        yield Ready(this, built, listener, helper)
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def running(
     lab.screen.doing("docker compose up")
     ready.stack.check_sources()
     first = start_of.observed(lab.endpoint, ready.listener, ready.stack, start, gated=True)
-    _store_start(lab, GATED, first)
+    _keep_start(lab, ready.built, GATED, first)
     _took(lab, begun)
     try:
         yield Services(executor), first
@@ -135,6 +137,7 @@ def _took(lab: Lab, begun: float) -> None:
 
 def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
     this = ready.stack
+    keep = partial(lab.keep, EXPERIMENT, ready.built)
 
     def doing(what: str) -> None:
         lab.screen.done()
@@ -152,18 +155,21 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
     for service in (DATABASE, CACHE):
         doing(f"{service} away")
         away = result.away[service] = absence.away(this, service)
-        _store(lab, f"{service}-away", "noticed", away.noticed_seconds, "s")
-        _store(lab, f"{service}-away", "recovered", away.recovered_seconds, "s")
-        _store(lab, f"{service}-away", "lost", away.accepted - away.kept, "count")
+        keep(
+            f"{service}-away",
+            ("noticed", away.noticed_seconds, "s"),
+            ("recovered", away.recovered_seconds, "s"),
+            ("lost", away.accepted - away.kept, "count"),
+        )
     doing("web killed")
     run, listener = lab.run, ready.listener
     result.gap = absence.anew(this, lambda: absence.killed(this, listener, run, ready.helper))
-    _store(lab, "web-killed", "away", result.gap.seconds, "s")
-    _store(lab, "web-killed", "restart", result.gap.restart_seconds, "s")
+    gap = result.gap
+    keep("web-killed", ("away", gap.seconds, "s"), ("restart", gap.restart_seconds, "s"))
     doing("up --build")
     result.rebuilt = absence.anew(this, lambda: absence.rebuilt(this))
-    _store(lab, "rebuild", "away", result.rebuilt.gap_seconds, "s")
-    _store(lab, "rebuild", "command", result.rebuilt.command_seconds, "s")
+    again = result.rebuilt
+    keep("rebuild", ("away", again.gap_seconds, "s"), ("command", again.command_seconds, "s"))
     doing("a new database")
     note = Written(this)
     fate.recreate_database(this)
@@ -183,7 +189,7 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
         gated=False,
     )
     result.starts[UNGATED] = second
-    _store_start(lab, UNGATED, second)
+    _keep_start(lab, ready.built, UNGATED, second)
     result.fates.append(note.after(fate.REMOVED, expected=False))
     lab.screen.done()
 
@@ -209,7 +215,7 @@ def _variants(lab: Lab, this: Stack, variants: Sequence[Variant], result: Stacks
             if text not in other.notes():
                 raise LabError(f"{variant.path.name}: a note that it wrote is not in the database")
             seconds = result.variants[variant.name] = time.monotonic() - begun
-            _store(lab, "replaced", "ready", seconds, "s", variant)
+            lab.keep(EXPERIMENT, variant, "replaced", ("ready", seconds, "s"))
         except RunLost:
             raise
         except LabError as problem:
@@ -217,25 +223,19 @@ def _variants(lab: Lab, this: Stack, variants: Sequence[Variant], result: Stacks
         lab.screen.done()
 
 
-def _store_start(lab: Lab, scenario: str, one: Start) -> None:
-    _store(lab, scenario, "up", one.up_seconds, "s")
-    _store(lab, scenario, "ready", one.ready_seconds, "s")
-    _store(lab, scenario, "asked", len(one.asked), "count")
-    _store(lab, scenario, "without-database", one.missed, "count")
-    for life in one.lives.values():
-        for what in ("created", "started", "answered", "healthy"):
-            if (value := getattr(life, what)) is not None:
-                _store(lab, scenario, f"{life.service}-{what}", value, "s")
-
-
-def _store(
-    lab: Lab,
-    scenario: str,
-    metric: str,
-    value: float,
-    unit: str,
-    variant: Variant | None = None,
-) -> None:
-    of = variant or load(lab.settings.project / BUILT)
-    sample = Sample(EXPERIMENT, of.name, of.digest, scenario, 1, 1, metric, value, unit)
-    lab.store.add(lab.run.id, sample)
+def _keep_start(lab: Lab, built: Variant, scenario: str, one: Start) -> None:
+    moments = [
+        (f"{life.service}-{what}", getattr(life, what), "s")
+        for life in one.lives.values()
+        for what in ("created", "started", "answered", "healthy")
+    ]
+    lab.keep(
+        EXPERIMENT,
+        built,
+        scenario,
+        ("up", one.up_seconds, "s"),
+        ("ready", one.ready_seconds, "s"),
+        ("asked", len(one.asked), "count"),
+        ("without-database", one.missed, "count"),
+        *moments,
+    )

@@ -14,7 +14,6 @@ from layerlab.image.export import from_engine
 from layerlab.image.layers import Image
 from layerlab.image.memory import of_user
 from layerlab.lab import Lab, slug
-from layerlab.record.samples import transfer_samples
 from layerlab.run import transfers
 from layerlab.run.manifest import Blob
 from layerlab.run.moves import FIRST, PULL, PUSHED_EDITS, PUSHES, UPDATE, Moves, modelled_bytes
@@ -213,9 +212,12 @@ class Measuring:
     def _keep(
         self, variant: Variant, position: int, scenario: str, blobs: Sequence[Blob], seconds: float
     ) -> None:
-        count = sum(blob.bytes for blob in blobs)
-        for sample in transfer_samples(variant, scenario, position, len(blobs), count, seconds):
-            self._lab.store.add(self._lab.run.id, sample)
+        values = (
+            ("wall", seconds, "s"),
+            ("moved", sum(blob.bytes for blob in blobs), "bytes"),
+            ("moved-layers", len(blobs), "layers"),
+        )
+        self._lab.keep(_OURS, variant, scenario, *values, position=position)
 
 
 def _check(variant: Variant, scenario: str, done: Push, own: Sequence[Blob]) -> None:

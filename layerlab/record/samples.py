@@ -1,10 +1,44 @@
-"""Samples: which values of a build or an image are kept, and in which units."""
+"""Samples: which values of a measurement are kept, and in which units."""
+
+from collections.abc import Iterable
 
 from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
 from layerlab.image.anatomy import Anatomy
 from layerlab.record.store import Sample
-from layerlab.run.agreement import Comparison
+from layerlab.run.health import HealthChange
+
+#: A value by its metric's name, with its unit; None where it was not measured.
+Value = tuple[str, float | None, str]
+
+
+def samples(
+    experiment: str,
+    variant: Variant,
+    scenario: str,
+    values: Iterable[Value],
+    *,
+    number: int = 1,
+    position: int = 1,
+    invalid: str | None = None,
+) -> list[Sample]:
+    """The values of one measurement, in round ``number``, as the store keeps them."""
+    return [
+        Sample(
+            experiment=experiment,
+            variant=variant.name,
+            digest=variant.digest,
+            scenario=scenario,
+            round=number,
+            position=position,
+            metric=metric,
+            value=value,
+            unit=unit,
+            invalid=invalid,
+        )
+        for metric, value, unit in values
+        if value is not None
+    ]
 
 
 def build_samples(
@@ -17,27 +51,21 @@ def build_samples(
         ("context", built.context_bytes, "bytes"),
         ("reused", built.reused, "steps"),
     )
-    return [
-        Sample(
-            experiment="layer-cache",
-            variant=variant.name,
-            digest=variant.digest,
-            scenario=scenario,
-            round=number,
-            position=position,
-            metric=metric,
-            value=value,
-            unit=unit,
-            invalid=invalid,
-        )
-        for metric, value, unit in values
-    ]
+    return samples(
+        "layer-cache",
+        variant,
+        scenario,
+        values,
+        number=number,
+        position=position,
+        invalid=invalid,
+    )
 
 
-def image_samples(variant: Variant, position: int, anatomy: Anatomy) -> list[Sample]:
-    """An image's values, as the store keeps them."""
+def image_values(anatomy: Anatomy) -> list[Value]:
+    """An image's values."""
     total, own = anatomy.image.totals, anatomy.image.own
-    values = (
+    return [
         ("unpacked", total.unpacked_bytes, "bytes"),
         ("files", total.file_bytes, "bytes"),
         ("compressed", total.compressed_bytes, "bytes"),
@@ -46,88 +74,10 @@ def image_samples(variant: Variant, position: int, anatomy: Anatomy) -> list[Sam
         ("own-compressed", own.compressed_bytes, "bytes"),
         ("waste", anatomy.waste_bytes, "bytes"),
         ("layers", total.layers, "layers"),
-    )
-    return [
-        Sample(
-            experiment="image-size",
-            variant=variant.name,
-            digest=variant.digest,
-            scenario="image",
-            round=1,
-            position=position,
-            metric=metric,
-            value=value,
-            unit=unit,
-        )
-        for metric, value, unit in values
-        if value is not None
     ]
 
 
-def health_samples(
-    experiment: str,
-    variant: Variant,
-    scenario: str,
-    comparison: Comparison,
-    invalid: str | None = None,
-) -> list[Sample]:
-    """The changes of a container's health, each measured and predicted, as the store keeps them."""
-    return [
-        Sample(
-            experiment=experiment,
-            variant=variant.name,
-            digest=variant.digest,
-            scenario=scenario,
-            round=1,
-            position=number,
-            metric=f"{change.state}, {kind}",
-            value=change.seconds,
-            unit="s",
-            invalid=invalid,
-        )
-        for number, pair in enumerate(comparison.pairs(), 1)
-        for kind, change in zip(("predicted", "measured"), pair, strict=True)
-        if change is not None
-    ]
-
-
-def life_sample(
-    variant: Variant, scenario: str, position: int, metric: str, value: float, unit: str
-) -> Sample:
-    """A value of a container from its start to its stop, as the store keeps it."""
-    return Sample(
-        experiment="shutdown",
-        variant=variant.name,
-        digest=variant.digest,
-        scenario=scenario,
-        round=1,
-        position=position,
-        metric=metric,
-        value=value,
-        unit=unit,
-    )
-
-
-def transfer_samples(
-    variant: Variant, scenario: str, position: int, layers: int, bytes_: int, seconds: float
-) -> list[Sample]:
-    """The values of a push to a registry or a pull from it, as the store keeps them."""
-    values = (
-        ("wall", seconds, "s"),
-        ("moved", bytes_, "bytes"),
-        ("moved-layers", layers, "layers"),
-    )
-    return [
-        Sample(
-            experiment="registry",
-            variant=variant.name,
-            digest=variant.digest,
-            scenario=scenario,
-            round=1,
-            position=position,
-            metric=metric,
-            value=value,
-            unit=unit,
-        )
-        for metric, value, unit in values
-    ]
+def change_values(predicted: HealthChange | None, measured: HealthChange | None) -> list[Value]:
+    """A change of a container's health, as it was predicted and as it was measured."""
+    both = (("predicted", predicted), ("measured", measured))
+    return [(f"{one.state}, {kind}", one.seconds, "s") for kind, one in both if one is not None]
