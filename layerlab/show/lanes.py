@@ -1,26 +1,27 @@
 """Lanes: the timelines of containers' health as an SVG, each state a colour, each probe a mark."""
 
-import io
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wcwidth import wcswidth
 
 from layerlab.run.agreement import Comparison
 from layerlab.run.health import HEALTHY, PAUSE, STARTING, UNHEALTHY, UNPAUSE
+from layerlab.show import svg
 from layerlab.show.plots import label
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _WIDTH = 640
 _MARGIN = 10
 _FONT = 9
-_COLUMN = 0.602 * _FONT
+_COLUMN = svg.column(_FONT)
 _ROW = 19
 _HEAD = 60
 _AXIS = 28
 _NAME_COLUMNS = 56
-_INK = "#222222"
 #: Okabe and Ito's colours; they differ in lightness, too, and unhealthy is hatched.
 _COLOURS = {STARTING: "#CCCCCC", HEALTHY: "#56B4E9", UNHEALTHY: "#D55E00"}
 
@@ -33,28 +34,10 @@ def lanes_svg(title: str, rows: Mapping[str, Comparison], path: Path) -> None:
     """
     if not rows:
         raise ValueError("a picture of lanes needs at least one")
-    from matplotlib import style
-
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "layerlab",
-        "font.sans-serif": ["DejaVu Sans"],
-        "font.monospace": ["DejaVu Sans Mono"],
-        "font.size": _FONT,
-        "hatch.linewidth": 0.8,
-    }
-    with (
-        style.context(["default", settings]),
-        warnings.catch_warnings(action="ignore", category=UserWarning),
-    ):
-        text = _draw(title, rows)
-    svg = text[text.index("<svg ") :]
-    shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
-    path.write_text(svg.replace("<svg ", shrinking, 1), encoding="utf-8")
+    svg.write(lambda: _draw(title, rows), title, path, font=_FONT, hatch=0.8)
 
 
-def _draw(title: str, rows: Mapping[str, Comparison]) -> str:
-    from matplotlib.figure import Figure
+def _draw(title: str, rows: Mapping[str, Comparison]) -> "Figure":
     from matplotlib.patches import Rectangle
     from matplotlib.transforms import IdentityTransform
 
@@ -63,9 +46,9 @@ def _draw(title: str, rows: Mapping[str, Comparison]) -> str:
     left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
     body = len(rows) * _ROW
     height = _HEAD + body + _AXIS
-    figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72, facecolor="white")
+    figure = svg.sheet(_WIDTH, height)
     points = IdentityTransform()
-    ink: dict[str, Any] = {"color": _INK, "parse_math": False}
+    ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
     figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
     x = float(_MARGIN)
     for state in _COLOURS:
@@ -77,15 +60,7 @@ def _draw(title: str, rows: Mapping[str, Comparison]) -> str:
     figure.text(x, height - 43, key, transform=points, **ink)
 
     width = _WIDTH - left - _MARGIN - 8
-    axes = figure.add_axes((left / _WIDTH, _AXIS / height, width / _WIDTH, body / height))
-    axes.set_frame_on(False)
-    axes.set_xlim(0, longest)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.yaxis.set_visible(False)
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g} s")
-    axes.tick_params(length=0, labelcolor="#555555")
-    axes.grid(axis="x", color="#DDDDDD", linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes = svg.rows(figure, len(rows), (left, _AXIS, width, body), longest, "s")
     beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", **ink}
     for row, (name, one) in enumerate(zip(names, rows.values(), strict=True)):
         for begin, end, state in _spans(one):
@@ -97,9 +72,7 @@ def _draw(title: str, rows: Mapping[str, Comparison]) -> str:
         foreseen = [change.seconds for change, _ in one.pairs() if change]
         axes.plot(foreseen, [row - 0.36] * len(foreseen), "v", color="black", markersize=3.5)
         axes.annotate(name, (0, row), (-6, 0), ha="right", family="monospace", **beside)
-    out = io.StringIO()
-    figure.savefig(out, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
-    return out.getvalue()
+    return figure
 
 
 def _spans(one: Comparison) -> list[tuple[float, float, str]]:

@@ -1,18 +1,20 @@
 """Plots: a stacked bar chart of image sizes as an SVG that a page can embed."""
 
-import io
 import re
 import unicodedata
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wcwidth import wcswidth
 
+from layerlab.show import svg
 from layerlab.show.tables import plain
 from layerlab.show.units import megabytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: The part whose bytes no container can read; drawn hatched.
 WASTE = "waste"
@@ -21,8 +23,6 @@ WASTE = "waste"
 #: too, for print in black and white. Vermilion is kept for waste.
 _COLOURS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#009E73", "#F0E442", "#CC79A7")
 _WASTE_COLOUR = "#D55E00"
-_INK = "#222222"
-_GRID = "#DDDDDD"
 
 # The layout in points (a browser shows 4/3 pixels for each). Widths are counted in terminal columns,
 # not measured: a page's reader may not have the font that would be measured here, and matplotlib's
@@ -30,8 +30,7 @@ _GRID = "#DDDDDD"
 _WIDTH = 480
 _MARGIN = 10
 _FONT = 10
-#: The advance of a monospaced letter; of a proportional one at its widest, on average.
-_COLUMN = 0.602 * _FONT
+_COLUMN = svg.column(_FONT)
 #: A row's height; from its middle down to the foot of its letters; the scale below the last row.
 _ROW = 20
 _BASELINE = -0.36 * _FONT
@@ -105,33 +104,13 @@ def stacked_svg(title: str, bars: Sequence[Bar], path: Path) -> None:
     """
     if not bars:
         raise ValueError("a chart needs at least one bar")
-    from matplotlib import style
-
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "layerlab",
-        "font.sans-serif": ["DejaVu Sans"],
-        "font.monospace": ["DejaVu Sans Mono"],
-        "font.size": _FONT,
-        "hatch.linewidth": 1.2,
-    }
-    # From matplotlib's defaults, whatever the user's own settings are. It warns that its font has
-    # no Korean; the reader's browser has.
-    with (
-        style.context(["default", settings]),
-        warnings.catch_warnings(action="ignore", category=UserWarning),
-    ):
-        text = _draw(label(title, _TITLE_COLUMNS), bars)
-    svg = text[text.index("<svg ") :]
-    shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
-    path.write_text(svg.replace("<svg ", shrinking, 1), encoding="utf-8")
+    title = label(title, _TITLE_COLUMNS)
+    svg.write(lambda: _draw(title, bars), title, path, font=_FONT)
 
 
-def _draw(title: str, bars: Sequence[Bar]) -> str:
-    # A figure of its own, not pyplot's: no display is looked for, and nothing stays open.
-    from matplotlib.figure import Figure
+def _draw(title: str, bars: Sequence[Bar]) -> "Figure":
     from matplotlib.patches import Rectangle
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
     from matplotlib.transforms import IdentityTransform
 
     parts = part_names(bars)
@@ -145,10 +124,9 @@ def _draw(title: str, bars: Sequence[Bar]) -> str:
     body = len(bars) * _ROW
     height = head + body + _AXIS
 
-    # At 72 dots per inch a point is a dot; y counts from below.
-    figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72, facecolor="white")
+    figure = svg.sheet(_WIDTH, height)
     points = IdentityTransform()
-    ink: dict[str, Any] = {"color": _INK, "parse_math": False}
+    ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
     figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
     for number, (name, x, y) in enumerate(legend):
         corner = (x, height - 44 - y)
@@ -157,17 +135,10 @@ def _draw(title: str, bars: Sequence[Bar]) -> str:
         figure.text(x + 17, corner[1] + 1, name, transform=points, **ink)
 
     width = _WIDTH - left - right
-    axes = figure.add_axes((left / _WIDTH, _AXIS / height, width / _WIDTH, body / height))
-    axes.set_frame_on(False)
-    axes.set_xlim(0, longest / 1e6 or 1)
-    axes.set_ylim(len(bars) - 0.5, -0.5)
+    axes = svg.rows(figure, len(bars), (left, _AXIS, width, body), longest / 1e6 or 1, "MB")
     axes.xaxis.set_visible(longest > 0)
-    axes.yaxis.set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} MB"))
-    axes.tick_params(length=0, labelsize=_FONT - 1, labelcolor="#555555")
-    axes.grid(axis="x", color=_GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=_FONT - 1)
     beside: dict[str, Any] = {"textcoords": "offset points", "va": "baseline", **ink}
     for row, (bar, name, total) in enumerate(zip(bars, names, totals, strict=True)):
         begin = 0
@@ -180,10 +151,7 @@ def _draw(title: str, bars: Sequence[Bar]) -> str:
         # A total would have the grid's lines run through it.
         paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         axes.annotate(total, (begin / 1e6, row), (5, _BASELINE), bbox=paper, **beside)
-    out = io.StringIO()
-    # Neither a date nor matplotlib's version, so that the same bars give the same bytes.
-    figure.savefig(out, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
-    return out.getvalue()
+    return figure
 
 
 def _look(part: str, number: int) -> dict[str, Any]:

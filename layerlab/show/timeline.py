@@ -1,19 +1,20 @@
 """A start as a picture: when each service was created, started, answered and healthy, as an SVG."""
 
-import io
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wcwidth import wcswidth
 
+from layerlab.show import svg
 from layerlab.show.plots import label
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _WIDTH, _MARGIN, _FONT, _ROW, _AXIS = 480, 10, 10, 26, 30
-_COLUMN = 0.602 * _FONT
-_INK, _GRID = "#222222", "#DDDDDD"
+_COLUMN = svg.column(_FONT)
 #: Okabe and Ito's colours, which the colour-blind tell apart; they differ in lightness, too.
 _PARTS = (
     ("created", "#BBBBBB"),
@@ -57,30 +58,13 @@ def timeline_svg(title: str, bars: Sequence[Bar], path: Path) -> None:
     """
     if not bars:
         raise ValueError("a timeline needs at least one bar")
-    from matplotlib import style
-
-    settings = {
-        "svg.fonttype": "none",
-        "svg.hashsalt": "layerlab",
-        "font.sans-serif": ["DejaVu Sans"],
-        "font.monospace": ["DejaVu Sans Mono"],
-        "font.size": _FONT,
-    }
-    with (
-        style.context(["default", settings]),
-        warnings.catch_warnings(action="ignore", category=UserWarning),
-    ):
-        text = _draw(label(title, 60), bars)
-    svg = text[text.index("<svg ") :]
-    shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
-    path.write_text(svg.replace("<svg ", shrinking, 1), encoding="utf-8")
+    title = label(title, 60)
+    svg.write(lambda: _draw(title, bars), title, path, font=_FONT)
 
 
-def _draw(title: str, bars: Sequence[Bar]) -> str:
-    # A figure of its own, not pyplot's: no display is looked for, and nothing stays open.
-    from matplotlib.figure import Figure
+def _draw(title: str, bars: Sequence[Bar]) -> "Figure":
     from matplotlib.patches import Rectangle
-    from matplotlib.ticker import FuncFormatter, MaxNLocator
+    from matplotlib.ticker import MaxNLocator
     from matplotlib.transforms import IdentityTransform
 
     names = [label(bar.name, 20) for bar in bars]
@@ -94,10 +78,9 @@ def _draw(title: str, bars: Sequence[Bar]) -> str:
     left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
     head, body = 58, len(bars) * _ROW
     height = head + body + _AXIS
-    # At 72 dots per inch a point is a dot; y counts from below.
-    figure = Figure(figsize=(_WIDTH / 72, height / 72), dpi=72, facecolor="white")
+    figure = svg.sheet(_WIDTH, height)
     points = IdentityTransform()
-    ink: dict[str, Any] = {"color": _INK, "parse_math": False}
+    ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
     figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
     x = float(_MARGIN)
     for name, colour in _PARTS:
@@ -107,16 +90,9 @@ def _draw(title: str, bars: Sequence[Bar]) -> str:
         x += 17 + wcswidth(name) * _COLUMN + 12
 
     width = _WIDTH - left - _MARGIN
-    axes = figure.add_axes((left / _WIDTH, _AXIS / height, width / _WIDTH, body / height))
-    axes.set_frame_on(False)
-    axes.set_xlim(0, end)
-    axes.set_ylim(len(bars) - 0.5, -0.5)
-    axes.yaxis.set_visible(False)
+    axes = svg.rows(figure, len(bars), (left, _AXIS, width, body), end, "s")
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g} s"))
-    axes.tick_params(length=0, labelsize=_FONT - 1, labelcolor="#555555")
-    axes.grid(axis="x", color=_GRID, linewidth=0.6)
-    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=_FONT - 1)
     for row, (bar, name) in enumerate(zip(bars, names, strict=True)):
         for part, (_, colour) in zip(bar.parts(end), _PARTS, strict=True):
             if part is not None:
@@ -133,7 +109,4 @@ def _draw(title: str, bars: Sequence[Bar]) -> str:
             family="monospace",
             **ink,
         )
-    out = io.StringIO()
-    # Neither a date nor matplotlib's version, so that the same bars give the same bytes.
-    figure.savefig(out, format="svg", metadata={"Title": title, "Date": None, "Creator": None})
-    return out.getvalue()
+    return figure
