@@ -12,11 +12,9 @@ in use. That the rules are right is shown on a private engine that is littered f
     volume prune -a           also named volumes of no container: nothing else takes these
 """
 
-from pathlib import Path
-
 import pytest
 
-from layerlab.build.variant import Variant, load, variant_name
+from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import cleanup
@@ -29,22 +27,9 @@ from layerlab.run.prune import (
     predict,
 )
 
-PRODUCTION = Path(__file__).parent.parent / "dockerfiles" / "production.Dockerfile"
-pytestmark = [pytest.mark.engine, pytest.mark.experiment(cleanup.EXPERIMENT)]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One variant is enough, for the base that the litter stands on.
-
-    As a parameter it is prepared with the other variants of a run.
-    """
-    asked = metafunc.config.getoption("variant")
-    if not asked or variant_name(PRODUCTION) in asked:
-        packaged = pytest.param(load(PRODUCTION), id=variant_name(PRODUCTION))
-    else:
-        why = f"it is measured with the variant {variant_name(PRODUCTION)}, which was not asked for"
-        packaged = pytest.param(None, id="none", marks=pytest.mark.skip(why))
-    metafunc.parametrize("packaged", [packaged], scope="module")
+#: One variant is enough, for the base that the litter stands on.
+PRODUCTION = "production"
+pytestmark = [pytest.mark.engine, pytest.mark.experiment(cleanup.EXPERIMENT, packaged=PRODUCTION)]
 
 
 @pytest.fixture(scope="module")

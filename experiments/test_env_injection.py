@@ -19,11 +19,9 @@ Odd values (Korean text, quotes, #, $, a newline, …) come through every way by
 the syntax of compose's files says otherwise (layerlab/run/spelling.py).
 """
 
-from pathlib import Path
-
 import pytest
 
-from layerlab.build.variant import Variant, load, variant_name
+from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import env_injection
@@ -32,22 +30,12 @@ from layerlab.run import env, spelling
 from layerlab.run.env import Pair, Way
 from layerlab.run.spelling import Odd
 
-PRODUCTION = Path(__file__).parent.parent / "dockerfiles" / "production.Dockerfile"
-pytestmark = [pytest.mark.engine, pytest.mark.experiment(env_injection.EXPERIMENT)]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One variant is enough: Docker hands variables to every image alike.
-
-    As a parameter it is prepared with the other variants of a run.
-    """
-    asked = metafunc.config.getoption("variant")
-    if not asked or variant_name(PRODUCTION) in asked:
-        packaged = pytest.param(load(PRODUCTION), id=variant_name(PRODUCTION))
-    else:
-        why = f"it is measured with the variant {variant_name(PRODUCTION)}, which was not asked for"
-        packaged = pytest.param(None, id="none", marks=pytest.mark.skip(why))
-    metafunc.parametrize("packaged", [packaged], scope="module")
+#: One variant is enough: Docker hands variables to every image alike.
+PRODUCTION = "production"
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.experiment(env_injection.EXPERIMENT, packaged=PRODUCTION),
+]
 
 
 @pytest.fixture(scope="module")

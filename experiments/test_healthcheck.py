@@ -21,12 +21,10 @@ Expected of a Dockerfile that has a HEALTHCHECK, unless its header says otherwis
 Docker itself does nothing about an unhealthy container: no restart policy looks at its health.
 """
 
-from pathlib import Path
-
 import pytest
 
 from layerlab.build.header import ANY
-from layerlab.build.variant import Variant, load, variant_name
+from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import healthcheck
@@ -36,27 +34,15 @@ from layerlab.labs.healthcheck import Healths
 from layerlab.run.health import END, UNHEALTHY
 from layerlab.show import health as shown
 
-PLAIN = Path(__file__).parent.parent / "dockerfiles" / "cache-ordered.Dockerfile"
-pytestmark = [pytest.mark.engine, pytest.mark.experiment(healthcheck.EXPERIMENT)]
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """For the settings one variant is enough, and one that has no HEALTHCHECK to inherit from."""
-    if "packaged" not in metafunc.fixturenames:
-        return
-    asked = metafunc.config.getoption("variant")
-    if not asked or variant_name(PLAIN) in asked:
-        packaged = pytest.param(load(PLAIN), id=variant_name(PLAIN))
-    else:
-        why = f"it is measured with the variant {variant_name(PLAIN)}, which was not asked for"
-        packaged = pytest.param(None, id="none", marks=pytest.mark.skip(why))
-    metafunc.parametrize("packaged", [packaged], scope="module")
+#: For the settings one variant is enough, and one that has no HEALTHCHECK to inherit from.
+PLAIN = "cache-ordered"
+pytestmark = [pytest.mark.engine, pytest.mark.experiment(healthcheck.EXPERIMENT, packaged=PLAIN)]
 
 
 @pytest.fixture(scope="module")
 def healths(lab: Lab, selected_variants: list[Variant]) -> Healths:
     """Every setting and every variant with a HEALTHCHECK, several containers at once."""
-    packaged = next((v for v in selected_variants if v.name == variant_name(PLAIN)), None)
+    packaged = next((v for v in selected_variants if v.name == PLAIN), None)
     return healthcheck.measure(lab, packaged, selected_variants)
 
 

@@ -13,11 +13,9 @@ The level follows from who read it: low if who pulls can, else middle if who can
 No secret is in what is shown, stored or said; docs/secrets.md has more.
 """
 
-from pathlib import Path
-
 import pytest
 
-from layerlab.build.variant import Variant, load, variant_name
+from layerlab.build.variant import Variant
 from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import secrets
@@ -25,8 +23,9 @@ from layerlab.labs.secrets import Readers
 from layerlab.run import readers
 from layerlab.run.readers import CHILD, INSIDE, INSPECTS, PULLS, Way
 
-PRODUCTION = Path(__file__).parent.parent / "dockerfiles" / "production.Dockerfile"
-pytestmark = [pytest.mark.engine, pytest.mark.experiment(secrets.EXPERIMENT)]
+#: One variant is enough: Docker hands secrets to every image alike.
+PRODUCTION = "production"
+pytestmark = [pytest.mark.engine, pytest.mark.experiment(secrets.EXPERIMENT, packaged=PRODUCTION)]
 
 #: Who must and who must not read it; anything else is a surprise.
 MUST = {
@@ -41,20 +40,6 @@ MUST = {
     readers.COMPOSE_SECRET: {INSIDE, CHILD},
     readers.SWARM_SECRET: {INSIDE, CHILD},
 }
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """One variant is enough: Docker hands secrets to every image alike.
-
-    As a parameter it is prepared with the other variants of a run.
-    """
-    asked = metafunc.config.getoption("variant")
-    if not asked or variant_name(PRODUCTION) in asked:
-        packaged = pytest.param(load(PRODUCTION), id=variant_name(PRODUCTION))
-    else:
-        why = f"it is measured with the variant {variant_name(PRODUCTION)}, which was not asked for"
-        packaged = pytest.param(None, id="none", marks=pytest.mark.skip(why))
-    metafunc.parametrize("packaged", [packaged], scope="module")
 
 
 @pytest.fixture(scope="module")

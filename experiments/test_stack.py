@@ -73,16 +73,17 @@ def stacks(
     ready: Ready,
     started: tuple[Services, Start],
     selected_variants: list[Variant],
-    request: pytest.FixtureRequest,
+    asked_variants: list[Variant],
 ) -> Stacks:
     """Everything that was measured on the stack, which is up."""
-    return stack.measure(lab, ready, started[1], selected_variants, whole=_whole(request.config))
+    whole = _whole(asked_variants)
+    return stack.measure(lab, ready, started[1], selected_variants, whole=whole)
 
 
 @pytest.fixture
-def asked(request: pytest.FixtureRequest) -> None:
+def asked(asked_variants: list[Variant]) -> None:
     """Who asks for variants of their own wants those in the stack, and not the stack itself."""
-    if not _whole(request.config):
+    if not _whole(asked_variants):
         pytest.skip(f"measured with the variant {variant_name(Path(stack.BUILT))}, not asked for")
 
 
@@ -93,9 +94,8 @@ def full(asked: None, request: pytest.FixtureRequest) -> Stacks:
     return found
 
 
-def _whole(config: pytest.Config) -> bool:
-    asked = config.getoption("variant")
-    return not asked or variant_name(Path(stack.BUILT)) in asked
+def _whole(asked: list[Variant]) -> bool:
+    return variant_name(Path(stack.BUILT)) in {variant.name for variant in asked}
 
 
 def test_it_serves(asked: None, lab: Lab, request: pytest.FixtureRequest) -> None:

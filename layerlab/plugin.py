@@ -86,7 +86,8 @@ def pytest_configure(config: pytest.Config) -> None:
             raise bad_input(LabError(f"--{limit}-limit: give more than 0 seconds"))
     config.addinivalue_line(
         "markers",
-        "experiment(name): the lab that a test belongs to; some variants are for some only",
+        "experiment(name, packaged=VARIANT): the lab that a test belongs to; some variants are for some "
+        "only. A test that has `packaged` gets that one variant, where one is enough",
     )
     config.pluginmanager.register(Session(config), "layerlab-session")
 
@@ -147,12 +148,22 @@ class Session:
         if "variant" in metafunc.fixturenames:
             # Of a wider scope, pytest would go from experiment to experiment for each variant.
             metafunc.parametrize("variant", _named(variants), scope="module")
+        if "packaged" in metafunc.fixturenames and mark is not None:
+            metafunc.parametrize("packaged", [self._packaged(mark)], scope="module")
         if "compared_variant" in metafunc.fixturenames:
             compared = [v for v in variants if v.header.differs_from]
             nothing = pytest.param(
                 None, marks=pytest.mark.skip("no variant of this run says from which it differs")
             )
             metafunc.parametrize("compared_variant", _named(compared) or [nothing])
+
+    def _packaged(self, mark: pytest.Mark) -> Any:
+        """The one variant of an experiment; as a parameter it is prepared with the others of a run."""
+        name = mark.kwargs["packaged"]
+        found = [variant for variant in self.variants() if variant.name == name]
+        why = f"it is measured with the variant {name}, which was not asked for"
+        nothing = pytest.param(None, id="none", marks=pytest.mark.skip(why))
+        return _named(found)[0] if found else nothing
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if self._broken:
@@ -261,6 +272,12 @@ def endpoint(request: pytest.FixtureRequest) -> Endpoint:
     found = _session(request).endpoint
     assert found is not None
     return found
+
+
+@pytest.fixture(scope="session")
+def asked_variants(request: pytest.FixtureRequest) -> list[Variant]:
+    """The variants that were asked for, whichever tests run: all where none was named."""
+    return _session(request).variants()
 
 
 @pytest.fixture(scope="module")
