@@ -1,11 +1,17 @@
 """A host command that runs to its end, with its failure in one sentence."""
 
+import os
 import shlex
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from layerlab.errors import LabError
+
+#: How long what was told to end may take.
+_END_SECONDS = 10
 
 
 def run(
@@ -27,17 +33,7 @@ def run(
     """
     words = [str(word) for word in argv]
     try:
-        done = subprocess.run(
-            words,
-            check=False,
-            cwd=cwd,
-            env=environ,
-            input=stdin if stdin is not None else "",
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout,
-        )
+        done = attempt(words, environ=environ, cwd=cwd, stdin=stdin or "", timeout=timeout)
     except FileNotFoundError as error:
         raise LabError(f"{doing}: the command `{words[0]}` is not on this machine") from error
     except subprocess.TimeoutExpired as error:
@@ -50,6 +46,52 @@ def run(
             f"{last_lines(done.stderr or done.stdout)}"
         )
     return done.stdout
+
+
+def attempt(
+    words: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stdin: str = "",
+    timeout: float,
+) -> subprocess.CompletedProcess[str]:
+    """Run a command with all that it starts; nothing of it outlives this call, whatever ends it.
+
+    Raises:
+        FileNotFoundError: the command or ``cwd`` is not there.
+        subprocess.TimeoutExpired: it did not end in ``timeout`` seconds.
+    """
+    process = subprocess.Popen(
+        words,
+        env=environ,
+        cwd=cwd,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    )
+    try:
+        out, err = process.communicate(stdin, timeout)
+    except BaseException:
+        end(process, lambda seconds: process.communicate(timeout=seconds))
+        raise
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def end(process: subprocess.Popen[str], wait: Callable[[float], object]) -> None:
+    """End a process that leads a group, with all of that group; ``wait`` is how it is waited for.
+
+    `docker` runs a plugin as a process of its own, which would go on making containers.
+    """
+    for order in (signal.SIGTERM, signal.SIGKILL):
+        # What runs as root, by sudo, is not ours to end.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, order)
+        with suppress(subprocess.TimeoutExpired):
+            wait(_END_SECONDS)
 
 
 def last_lines(text: str, count: int = 6) -> str:

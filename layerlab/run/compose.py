@@ -1,9 +1,7 @@
 """One compose project: its files in a folder, up, run, and always down."""
 
 import json
-import os
 import secrets
-import signal
 import subprocess
 import threading
 from collections import deque
@@ -13,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layerlab.engine.command import last_lines
+from layerlab.engine.command import end, last_lines
 from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
@@ -127,13 +125,7 @@ class Project:
                 raise LabError(f"docker compose watch: it did not begin to watch{told}")
             yield
         finally:
-            # The whole group: `docker` runs compose as a child of its own.
-            for end in (signal.SIGTERM, signal.SIGKILL):
-                with suppress(ProcessLookupError):
-                    os.killpg(watching.pid, end)
-                with suppress(subprocess.TimeoutExpired):
-                    watching.wait(5)
-                    break
+            end(watching, watching.wait)
             ended.wait(5)
 
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import httpx
 
-from layerlab.engine.command import last_lines
+from layerlab.engine.command import attempt, last_lines
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.run import composefile, diagnosis, isolation, ports, refusal, watcher
-from layerlab.run.attempt import attempt
 from layerlab.run.ports import PORT
 from layerlab.run.refusal import Refusal
 
@@ -68,14 +67,17 @@ class Stack:
         own = ["compose", *files, "--project-name", self.name]
         doing = f"docker compose {words[0]}"
         try:
-            code, out, err = attempt(
-                self.endpoint.command(*own, *words), self.environ, self.folder, timeout
+            done = attempt(
+                self.endpoint.command(*own, *words),
+                environ=self.environ,
+                cwd=self.folder,
+                timeout=timeout,
             )
         except subprocess.TimeoutExpired as error:
             raise NotUp(f"{doing} did not end in {timeout:.0f} s{self._waited_for()}") from error
-        if code:
-            raise self.not_up(err or out)
-        return out
+        if done.returncode:
+            raise self.not_up(done.stderr or done.stdout)
+        return done.stdout
 
     def not_up(self, said: str) -> NotUp:
         """What compose ``said`` when it failed, as an error for people."""
