@@ -31,10 +31,9 @@ _STEERING = (
     "DOCKER_DEFAULT_PLATFORM",
     "BUILDX_BUILDER",
     "BUILDKIT_PROGRESS",
-    "COMPOSE_FILE",
-    "COMPOSE_PROFILES",
-    "COMPOSE_PROJECT_NAME",
 )
+# Compose's would name other files, another project, other profiles.
+_STEERING_COMPOSE = "COMPOSE_"
 
 
 @dataclass(frozen=True)
@@ -90,7 +89,11 @@ class Endpoint:
 
     def environ(self) -> dict[str, str]:
         """The whole environment for docker commands: this engine, its default builder."""
-        kept = {key: value for key, value in os.environ.items() if key not in _STEERING}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in _STEERING and not key.startswith(_STEERING_COMPOSE)
+        }
         # The builder named "default" is the engine's own BuildKit, whatever `buildx use` chose.
         steering = {"DOCKER_HOST": self.host, "BUILDX_BUILDER": "default", "DOCKER_BUILDKIT": "1"}
         return {**kept, **self.client.environ, **self.extra, **steering}

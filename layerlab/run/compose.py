@@ -156,9 +156,8 @@ def project(
     # JSON is YAML, and has no value that YAML would read as something else.
     text = json.dumps(document, ensure_ascii=False, indent=2)
     (folder / "compose.yaml").write_text(text, encoding="utf-8")
-    own = {k: v for k, v in endpoint.environ().items() if not k.startswith("COMPOSE_")}
     name = f"layerlab-{run.id}-{secrets.token_hex(2)}"
-    this = Project(endpoint, name, folder, options, {**own, **shell})
+    this = Project(endpoint, name, folder, options, {**endpoint.environ(), **shell})
     try:
         yield this
     finally:

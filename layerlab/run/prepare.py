@@ -63,7 +63,6 @@ def prepared(
     password.write_text(secrets.token_hex(16), encoding="utf-8")
     # Compose mounts it as it is, and each service reads it as a user of its own.
     password.chmod(0o644)
-    own = {k: v for k, v in endpoint.environ().items() if not k.startswith("COMPOSE_")}
     variables = {
         "WEB_IMAGE": f"layerlab/stack:{name.removeprefix('layerlab-')}",
         "WEB_PORT": "0",
@@ -74,7 +73,9 @@ def prepared(
     version = version_tuple(endpoint.can.engine)
     if version < CLOSING_ENGINE:
         variables["CLOSED_NETWORK"] = "nat"
-    stack = Stack(endpoint, name, folder, (compose / COMPOSE_FILE,), {**own, **variables})
+    stack = Stack(
+        endpoint, name, folder, (compose / COMPOSE_FILE,), {**endpoint.environ(), **variables}
+    )
     config = stack.config()
     stack.check_isolation(config)
     text = override(
