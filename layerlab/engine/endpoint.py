@@ -78,6 +78,11 @@ class Endpoint:
         return urlsplit(self.host).hostname or "127.0.0.1" if self.remote else "127.0.0.1"
 
     @property
+    def near(self) -> bool:
+        """Whether a port on the engine's loopback is reached from here."""
+        return self.address in ("127.0.0.1", "localhost", "::1")
+
+    @property
     def can(self) -> Capabilities:
         """The capabilities of an endpoint that was probed."""
         assert self.capabilities is not None

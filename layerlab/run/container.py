@@ -262,10 +262,8 @@ def remove(endpoint: Endpoint, name: str) -> None:
 
 
 def _url(endpoint: Endpoint, name: str, called: str) -> str:
-    found = diagnosis.inspect(endpoint, name)
-    published = (found["NetworkSettings"]["Ports"] or {}).get(f"{ports.PORT}/tcp")
-    if not published:
-        # A container that has ended publishes nothing.
+    found = ports.published(endpoint, diagnosis.inspect(endpoint, name))
+    if found is None:
         told = diagnosis.ended(endpoint, name) or f"its port {ports.PORT} is not published"
         raise LabError(f"{called}: {told}")
-    return ports.url(endpoint.address, int(published[0]["HostPort"]))
+    return found

@@ -2,9 +2,9 @@
 
 import secrets
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
@@ -29,13 +29,21 @@ def publishing(endpoint: Endpoint, port: int | None = None) -> str:
 
     On an engine of another machine a port on its loopback could not be reached from here.
     """
-    near = endpoint.address in ("127.0.0.1", "localhost", "::1")
-    return f"{'127.0.0.1' if near else '0.0.0.0'}:{port or ''}:{PORT}"
+    return f"{'127.0.0.1' if endpoint.near else '0.0.0.0'}:{port or ''}:{PORT}"
 
 
 def url(address: str, port: int) -> str:
     """Where an app answers, by the address at which an engine's ports do."""
     return f"http://{f'[{address}]' if ':' in address else address}:{port}"
+
+
+def published(endpoint: Endpoint, container: Mapping[str, Any], port: int = PORT) -> str | None:
+    """Where a container's port answers, by what `docker inspect` gives; None if it is not published.
+
+    A container that has ended publishes nothing.
+    """
+    found = (container["NetworkSettings"]["Ports"] or {}).get(f"{port}/tcp")
+    return url(endpoint.address, int(found[0]["HostPort"])) if found else None
 
 
 def spare_port() -> int:

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker.errors
 import httpx
@@ -20,10 +21,11 @@ import httpx
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import accesslog, diagnosis
+from layerlab.run import accesslog, diagnosis, ports
 from layerlab.run.accesslog import Request
 from layerlab.run.container import remove
 from layerlab.run.manifest import INDEXES, MANIFESTS, Manifest, read
+from layerlab.run.ports import PortTaken
 
 IMAGE = "registry:2"
 PORT = 5000
@@ -31,9 +33,6 @@ MEMORY = "512m"
 START_SECONDS = 20
 #: For a line of the access log, after its answer.
 LOG_SECONDS = 5
-#: A port that is free for the engine may be taken on this machine, where its publishing answers, too.
-ATTEMPTS = 3
-_TAKEN = re.compile(r"already allocated|already in use")
 #: The grammar of distribution/reference (reference.go), for a repository and a tag.
 _PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = re.compile(rf"{_PART}(?:/{_PART})*")
@@ -153,7 +152,7 @@ class Registry:
 
 def lacking(endpoint: Endpoint) -> str | None:
     """Why an engine can have no registry of ours, as a clause; None where it can."""
-    if endpoint.address in ("127.0.0.1", "localhost", "::1"):
+    if endpoint.near:
         return None
     return (
         "the engine is on another machine, where everybody could write to a registry that is reached "
@@ -173,22 +172,26 @@ def serving(endpoint: Endpoint, run: Run, image: str, *, port: int = 0) -> Itera
     if lack := lacking(endpoint):
         raise LabError(f"no registry is started: {lack}")
     name = f"layerlab-registry-{run.id}-{secrets.token_hex(2)}"
-    try:
-        for attempt in range(1, ATTEMPTS + 1):
+
+    def start() -> None:
+        with ports.taken_told():
             try:
                 _start(endpoint, run, image, name, port)
-                break
-            except LabError as error:
-                if not _TAKEN.search(str(error)):
-                    raise
+            except LabError:
                 remove(endpoint, name)
-                if port:
-                    raise LabError(
-                        f"the registry can't have port {port} of 127.0.0.1, which is taken: end what "
-                        "listens there, or name another port"
-                    ) from error
-                if attempt == ATTEMPTS:
-                    raise
+                raise
+
+    try:
+        if not port:
+            ports.while_taken(start)
+        else:
+            try:
+                start()
+            except PortTaken as error:
+                raise LabError(
+                    f"the registry can't have port {port} of 127.0.0.1, which is taken: end what "
+                    "listens there, or name another port"
+                ) from error
         with answering(endpoint, name, image) as registry:
             yield registry
     finally:
@@ -211,22 +214,18 @@ def answering(endpoint: Endpoint, name: str, image: str) -> Iterator[Registry]:
         LabError: it ends or does not answer in time, with the last lines of its log.
     """
     deadline = time.monotonic() + START_SECONDS
-    said = ""
-    while not said:
-        # One that has ended publishes nothing.
-        with suppress(LabError):
-            said = endpoint.run("port", name, f"{PORT}/tcp", doing="asking for the port")
+    while (url := ports.published(endpoint, diagnosis.inspect(endpoint, name), PORT)) is None:
         _still_there(endpoint, name, image, deadline)
-    port = int(said.split("\n", 1)[0].rpartition(":")[2])
+        time.sleep(0.02)
     # Proxies of the environment are for what is far away.
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False) as http:
+    with httpx.Client(base_url=url, timeout=10, trust_env=False) as http:
         while True:
             with suppress(httpx.HTTPError):
                 if http.get("/v2/").status_code == httpx.codes.OK:
                     break
             _still_there(endpoint, name, image, deadline)
             time.sleep(0.02)
-        yield Registry(endpoint, name, port, http)
+        yield Registry(endpoint, name, int(urlsplit(url).port or 0), http)
 
 
 def _still_there(endpoint: Endpoint, name: str, image: str, deadline: float) -> None:

@@ -194,14 +194,10 @@ class Stack:
             LabError: it publishes no port: it does not run.
         """
         web = self.inspect("web")
-        found = self._published(web)
+        found = ports.published(self.endpoint, web)
         if found is None:
             raise LabError(f"web: it does not run{diagnosis.log_tail(self.endpoint, web['Id'])}")
         return found
-
-    def _published(self, web: Mapping[str, Any]) -> str | None:
-        found = (web["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp")
-        return ports.url(self.endpoint.address, int(found[0]["HostPort"])) if found else None
 
     def await_ready(self, seconds: float = UP_SECONDS) -> None:
         """Wait until the app reaches all that it needs.
@@ -219,7 +215,7 @@ class Stack:
                 status: int | None = None
                 if url is None:
                     web = self.inspect("web")
-                    url = self._published(web)
+                    url = ports.published(self.endpoint, web)
                     if told := diagnosis.ended(self.endpoint, web["Id"]):
                         tail = diagnosis.log_tail(self.endpoint, web["Id"])
                         raise LabError(f"web: {told}{tail}")
