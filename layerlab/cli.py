@@ -18,7 +18,7 @@ from layerlab.engine.choice import private_engine
 from layerlab.engine.matrix import MATRIX
 from layerlab.errors import LabError, os_sentence
 from layerlab.plugin import BAD_INPUT
-from layerlab.show.tables import plain
+from layerlab.text import plain
 
 USAGE = """\
 usage: ./lab COMMAND [...]

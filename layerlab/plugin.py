@@ -19,7 +19,7 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError, Unmet, os_sentence
 from layerlab.lab import Lab
 from layerlab.show.live import Screen
-from layerlab.show.tables import plain
+from layerlab.text import plain
 
 BAD_INPUT = 2
 NEEDS_ENGINE = ("lab", "endpoint")

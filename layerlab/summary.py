@@ -9,7 +9,8 @@ from layerlab.errors import LabError
 from layerlab.folders import record_folder
 from layerlab.lab import Lab
 from layerlab.show.section import Section
-from layerlab.show.tables import in_cell, plain
+from layerlab.show.tables import in_cell
+from layerlab.text import plain
 
 
 def sections(

@@ -42,7 +42,7 @@ from layerlab.image.reader import read
 from layerlab.image.scan import Scan
 from layerlab.image.secrets import Finding, Search, Searched
 from layerlab.labs.image_secrets import MOST_SHOWN, lines
-from layerlab.show.tables import plain
+from layerlab.text import plain
 
 VALUE = 'hunter2/<ä&"+ Token'
 SIMPLE = "hunter2-token"

@@ -7,7 +7,7 @@ from streams import build
 from wcwidth import wcswidth
 
 from layerlab.show import tables
-from layerlab.show.tables import plain
+from layerlab.text import plain
 
 SCENARIOS = ("cold", "no-change", "source-edit")
 RESULTS = {

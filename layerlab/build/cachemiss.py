@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 from layerlab.build.buildx import Build
 from layerlab.build.context import Edit
-from layerlab.build.failure import shorten
 from layerlab.build.progress import Step
 from layerlab.build.variant import Variant
+from layerlab.text import shorten
 
 #: Options between a program and its verb, each perhaps with a value: ``pip --proxy http://x install``.
 _OPTIONS = r"(?:\s+-\S+(?:\s+[^\s-]\S*)??)*\s+"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from layerlab.build.dockerfile import Dockerfile
 from layerlab.build.progress import Progress, Step
 from layerlab.engine.pulls import familiar
+from layerlab.text import shorten
 
 #: buildx points at the source with "NAME:LINE" above an excerpt.
 _LOCATION = re.compile(r"^(?P<file>\S.*):(?P<line>\d+)$")
@@ -163,12 +164,6 @@ def _missing(path: str, step: Step | None) -> str:
         f"{path.lstrip('/')} is not in the build context (or an ignore file excludes it): add it, "
         "or mend this line"
     )
-
-
-def shorten(text: str, width: int = 60) -> str:
-    """One line of at most ``width`` characters, its white space folded."""
-    folded = " ".join(text.split())
-    return folded if len(folded) <= width else folded[: width - 1] + "…"
 
 
 def _log(step: Step | None) -> str:

@@ -5,13 +5,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from layerlab.build.failure import shorten
 from layerlab.errors import LabError
 from layerlab.image.needles import LONGEST, MASK, MOST_VALUES, Needle, read_patterns, read_values
 from layerlab.image.secrets import HISTORY, LAYER, Finding, Searched
-from layerlab.show.tables import plain
 from layerlab.show.units import bytes_text
 from layerlab.summary import wrapped
+from layerlab.text import plain, shorten
 
 STDIN = "-"
 MOST_SHOWN = 30

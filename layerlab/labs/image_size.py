@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from layerlab.build.failure import shorten
 from layerlab.build.header import GOALS
 from layerlab.build.variant import Variant
 from layerlab.engine.bases import Base
@@ -21,8 +20,8 @@ from layerlab.show import bars, images
 from layerlab.show.images import Factor
 from layerlab.show.plots import Bar, stacked_svg
 from layerlab.show.section import Section
-from layerlab.show.tables import plain
 from layerlab.show.units import megabytes
+from layerlab.text import plain, shorten
 
 EXPERIMENT = "image-size"
 #: What a Dockerfile alone decides; its effect is judged against another's.

@@ -16,8 +16,8 @@ from layerlab.image.reader import Watch
 from layerlab.labs.image_size import details
 from layerlab.show import images
 from layerlab.show.section import Section
-from layerlab.show.tables import plain
 from layerlab.show.units import bytes_text
+from layerlab.text import plain
 
 NO_BASE = "scratch"
 

@@ -16,7 +16,7 @@ from layerlab.lab import Lab, slug
 from layerlab.record.samples import build_samples
 from layerlab.show import tables
 from layerlab.show.section import Section
-from layerlab.show.tables import plain
+from layerlab.text import plain
 
 EXPERIMENT = "layer-cache"
 COLD = "cold"

@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteR
 from typing import Any
 from urllib.parse import urlsplit
 
-from layerlab.build.failure import shorten
+from layerlab.text import shorten
 
 #: What is read of an answer at most; no answer of an app here has so much.
 MOST_BYTES = 1_000_000

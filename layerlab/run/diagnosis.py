@@ -10,13 +10,12 @@ from typing import Any
 import docker.errors
 import requests.exceptions
 
-from layerlab.build.failure import shorten
 from layerlab.engine.command import last_lines
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.run import usage
 from layerlab.run.usage import Usage
-from layerlab.show.tables import plain
+from layerlab.text import plain, shorten
 
 LOG_LINES = 8
 #: The last lines in which a reason is looked for.

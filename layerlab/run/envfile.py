@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from layerlab.errors import LabError
-from layerlab.show.tables import plain
+from layerlab.text import plain
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _QUOTED = re.compile(r"""\s*(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""", re.DOTALL)

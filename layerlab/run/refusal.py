@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layerlab.run import composefile
-from layerlab.show.tables import plain
+from layerlab.text import plain
 
 #: What compose and the engine print beside what is wrong.
 _NOISE = re.compile(

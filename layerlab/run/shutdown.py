@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from layerlab.build.dockerfile import Instruction
-from layerlab.build.failure import shorten
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.run import asking, diagnosis
 from layerlab.run.container import Container
-from layerlab.show.tables import plain
+from layerlab.text import plain, shorten
 
 #: Seconds from SIGTERM to SIGKILL unless `docker run` says otherwise; an image can't
 #: (docs.docker.com/reference/cli/docker/container/stop).

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from layerlab.build.failure import shorten
 from layerlab.run.events import Event, engine_time
 from layerlab.run.health import (
     END,
@@ -23,6 +22,7 @@ from layerlab.run.health import (
     HealthChange,
     Probe,
 )
+from layerlab.text import shorten
 
 _CONTROLS = {"start": START, "die": END, "pause": PAUSE, "unpause": UNPAUSE}
 _CREATED, _DIED, _STATE = "exec_create: ", "exec_die", "health_status: "

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from layerlab.run.agreement import TOLERANCE_SECONDS, Comparison
 from layerlab.run.health import HEALTHY, STARTING, UNHEALTHY, HealthChange
-from layerlab.show.tables import in_cell, plain, table
+from layerlab.show.tables import in_cell, table
+from layerlab.text import plain
 
 #: What a lane shows of a timeline at most.
 LONGEST_SECONDS = 60.0

@@ -3,13 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from layerlab.build.failure import shorten
 from layerlab.image.anatomy import Anatomy
 from layerlab.image.layers import Image
 from layerlab.image.waste import grouped
 from layerlab.show.plots import label
-from layerlab.show.tables import in_cell, plain, table
+from layerlab.show.tables import in_cell, table
 from layerlab.show.units import bytes_text, megabytes
+from layerlab.text import plain, shorten
 
 #: For the computed time of a pull: 100 Mbit/s.
 BANDWIDTH_BITS = 100_000_000

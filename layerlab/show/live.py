@@ -10,8 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from layerlab.build.failure import shorten
-from layerlab.show.tables import plain
+from layerlab.text import plain, shorten
 
 #: Columns from which there is room for a bar, too.
 WIDE = 110

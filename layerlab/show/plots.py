@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from wcwidth import wcswidth
 
 from layerlab.show import svg
-from layerlab.show.tables import plain
 from layerlab.show.units import megabytes
+from layerlab.text import plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

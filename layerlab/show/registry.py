@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from layerlab.run.manifest import Blob
 from layerlab.run.moves import Moves
 from layerlab.run.transfers import Pull
-from layerlab.show.tables import in_cell, plain, table
+from layerlab.show.tables import in_cell, table
 from layerlab.show.units import bytes_text, megabytes
+from layerlab.text import plain
 
 NOTHING = "-"
 

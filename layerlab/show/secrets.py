@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from layerlab.build.failure import shorten
 from layerlab.run.readers import CHILD, INSIDE, INSPECTS, PEOPLE, PULLS, RULE, WAYS, Found, Way
 from layerlab.run.readers import level as level_of
-from layerlab.show.tables import in_cell, plain, table
+from layerlab.show.tables import in_cell, table
+from layerlab.text import plain, shorten
 
 YES, NO, LACKING = "yes", "-", "x"
 _ROOM = 18

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from layerlab.build.failure import shorten
 from layerlab.run.shutdown import FLIGHT_SECONDS, GRACE_SECONDS, LATE_SECONDS, Stop
-from layerlab.show.tables import in_cell, plain, table
+from layerlab.show.tables import in_cell, table
+from layerlab.text import plain, shorten
 
 _ROOM = 56
 NOTHING = "-"

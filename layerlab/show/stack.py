@@ -14,8 +14,9 @@ from layerlab.run.volumes import KINDS, QUESTIONS, Kinds
 from layerlab.show import timeline
 from layerlab.show.plots import label
 from layerlab.show.section import Section
-from layerlab.show.tables import in_cell, plain, table
+from layerlab.show.tables import in_cell, table
 from layerlab.show.timeline import Bar
+from layerlab.text import plain
 
 NO, SURPRISE = "-", " !"
 

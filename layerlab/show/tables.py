@@ -7,24 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 import tabulate as tabulate_module
 
 from layerlab.build.buildx import Build
-from layerlab.build.failure import shorten
-
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
+from layerlab.text import plain, shorten
 
 _MARKUP = re.compile(r"[\\`*_\[\]<>&|~$#]")
-
-
-def plain(text: str) -> str:
-    """Untrusted text made harmless to a terminal: controls, direction marks and broken UTF-8 are shown."""
-    return _CONTROL.sub(lambda match: _visible(ord(match[0])), text)
-
-
-def _visible(code: int) -> str:
-    # Python keeps bytes that are not UTF-8 as surrogates from U+DC80 on.
-    return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
 
 
 def layer_cache(

@@ -6,9 +6,8 @@ Sizes are decimal, as Docker prints them: 1 kB = 1,000 bytes, 1 MB = 1,000,000 b
 import re
 from decimal import Decimal
 
-from layerlab.build.failure import shorten
 from layerlab.errors import LabError
-from layerlab.show.tables import plain
+from layerlab.text import plain, shorten
 
 _UNITS = {
     "B": 1,

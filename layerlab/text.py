@@ -1,0 +1,23 @@
+"""Text from outside, made fit to be shown."""
+
+import re
+
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def plain(text: str) -> str:
+    """Untrusted text made harmless to a terminal: controls, direction marks and broken UTF-8 are shown."""
+    return _CONTROL.sub(lambda match: _visible(ord(match[0])), text)
+
+
+def _visible(code: int) -> str:
+    # Python keeps bytes that are not UTF-8 as surrogates from U+DC80 on.
+    return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
+
+
+def shorten(text: str, width: int = 60) -> str:
+    """One line of at most ``width`` characters, its white space folded."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= width else folded[: width - 1] + "…"
