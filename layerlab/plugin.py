@@ -173,7 +173,7 @@ class Session:
             return
         took = {}
         if seconds := os.environ.get("LAYERLAB_ENVIRONMENT_SECONDS"):
-            took["environment"] = float(seconds)  # told by the bootstrap script that made it
+            took["set-up"] = float(seconds)  # told by the bootstrap script that made it
         begun = time.monotonic()
         try:
             self.endpoint = choose(self.config.getoption("engine"), self.screen.say)

@@ -74,3 +74,9 @@ def test_a_pipe_in_an_instruction_does_not_break_a_markdown_table() -> None:
 )
 def test_untrusted_text_is_made_harmless(text: str, shown: str) -> None:
     assert plain(text) == shown
+
+
+def test_markdown_has_each_heading_in_one_line() -> None:
+    made = tables.table([["a", 1]], ["what", "pre-\ndicted\ns"], "github", left=(0,)).splitlines()
+    assert made[0].split("|")[1:3] == [" what ", " predicted s "]
+    assert set(made[1]) <= set("|-: ")

@@ -70,9 +70,7 @@ def changes(cases: Mapping[str, Comparison], style: str, first: str = "setting")
                     else "-",
                 ]
             )
-    headers = [first, "becomes", "pre-\ndicted", "mea-\nsured", "off by"]
-    if style == "github":
-        headers = [first, "becomes", "predicted s", "measured s", "off by s"]
+    headers = [first, "becomes", "pre-\ndicted s", "mea-\nsured s", "off\nby s"]
     return table(rows, headers, style, left=(0, 1))
 
 

@@ -175,9 +175,8 @@ def _table(
     left: Collection[int] = (0,),
 ) -> str:
     """A table whose numbers have narrow headings in a terminal."""
-    if style != "github":
-        headers = [
-            header if index in left else header.replace(" ", "\n", 1)
-            for index, header in enumerate(headers)
-        ]
+    headers = [
+        header if index in left else header.replace(" ", "\n", 1)
+        for index, header in enumerate(headers)
+    ]
     return table(rows, headers, style, left)

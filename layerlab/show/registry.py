@@ -37,8 +37,6 @@ def pulls(moves: Mapping[str, Moves], scenarios: Sequence[str], style: str) -> s
         for name, one in moves.items()
     ]
     heads = ["variant", "pull", "source edit", "size\nMB", "model\nMB", ""]
-    if style == "github":
-        heads = [head.replace("\n", " ") for head in heads]
     return table(rows, heads, style, left=(0,))
 
 

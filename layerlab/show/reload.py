@@ -50,9 +50,7 @@ def _table(shown: Shown, style: str, cell: Callable[[Outcome], str]) -> str:
         cells = [cell(outcomes[save]) if save in outcomes else missing for save in SAVES]
         mark = f" {POLLED}" if way in shown.polled else ""
         rows.append([in_cell(f"{way.number} {way.name}{mark}", style), *cells])
-    headings = [save.name for save in SAVES]
-    if style != "github":
-        headings = [name.replace(" ", "\n") for name in headings]
+    headings = [save.name.replace(" ", "\n") for save in SAVES]
     return table(rows, ["way", *headings], style, left=(0,))
 
 

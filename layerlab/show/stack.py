@@ -118,9 +118,7 @@ def away_section(away: Mapping[str, Away], style: str) -> Section:
     for service, one in away.items():
         by_path = [_statuses(one, ask) for ask in one.asks]
         rows.append([f"{service} stopped", *by_path, f"{one.recovered_seconds:.2f}"])
-    headers = ["", "/health", "/ready", "GET /notes", "POST /notes", "POST /visits", "back s"]
-    if style != "github":
-        headers = [header.replace(" /", "\n/").replace("back s", "back\ns") for header in headers]
+    headers = ["", "/health", "/ready", "GET\n/notes", "POST\n/notes", "POST\n/visits", "back\ns"]
     lost = [
         f"{service} stopped: {one.accepted} notes were accepted, {one.accepted - one.kept} of them lost; "
         f"/ready said so {one.noticed_seconds:.2f} s after the stop began."

@@ -27,16 +27,19 @@ def layer_cache(
         ]
         for variant, by_scenario in results.items()
     ]
-    headers = ["variant", *(scenario.replace("-", " ") for scenario in scenarios)]
-    if style != "github":
-        headers = ["variant", *(header.replace(" ", "\n") for header in headers[1:])]
+    headers = ["variant", *(scenario.replace("-", "\n") for scenario in scenarios)]
     return table(rows, headers, style, left=(0,))
 
 
 def table(
     rows: Sequence[Sequence[object]], headers: Sequence[str], style: str, left: Collection[int]
 ) -> str:
-    """A table in a tabulate format, whose columns are right-aligned save those of ``left``."""
+    """A table in a tabulate format, whose columns are right-aligned save those of ``left``.
+
+    Markdown knows no headings of several lines: there they are in one.
+    """
+    if style == "github":
+        headers = [header.replace("-\n", "").replace("\n", " ") for header in headers]
     align = ["left" if index in left else "right" for index in range(len(headers))]
     # Two columns more for each heading would cost a table of eight its 80 columns.
     before, tabulate_module.MIN_PADDING = tabulate_module.MIN_PADDING, 0
