@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from layerlab.run.health import OK, Check
+from layerlab.run.health import Check
 
 RUN, COMPOSE = "docker run", "compose"
 #: Far beyond any wait: an app that is never ready.
@@ -65,8 +65,8 @@ class Case:
     by: str = RUN
     #: How long after its start the app begins to serve; None leaves it to the image.
     delay_seconds: float | None = 0
-    #: What the probe gets from an app that is well.
-    gets: str = OK
+    #: What every probe meets, whatever the app does; None where it asks the app.
+    meets: str | None = None
     #: More options of `docker run`.
     options: tuple[str, ...] = ()
 

@@ -25,18 +25,16 @@ from layerlab.run.health import (
     Check,
 )
 
-
-def _asking(path: str) -> str:
-    """A probe without curl or Python: bash alone can speak HTTP, and takes a few milliseconds for it."""
-    return (
-        f'bash -c \'exec 3<>/dev/tcp/127.0.0.1/8000; printf "GET {path} HTTP/1.0\\r\\n\\r\\n" >&3; '
+#: A probe without curl or Python: bash alone can speak HTTP, and takes a few milliseconds for it.
+QUICK = (
+    "CMD-SHELL",
+    (
+        'bash -c \'exec 3<>/dev/tcp/127.0.0.1/8000; printf "GET /health HTTP/1.0\\r\\n\\r\\n" >&3; '
         'read -r version status rest <&3; echo "$status"; test "$status" = 200\''
-    )
-
-
-QUICK = ("CMD-SHELL", _asking("/health"))
-#: This one is answered long after any timeout.
-HANGING = ("CMD-SHELL", _asking("/slow?seconds=30"))
+    ),
+)
+#: This one hangs whatever the app does, long beyond any timeout.
+HANGING = ("CMD-SHELL", "sleep 30")
 PYTHON = (
     "CMD-SHELL",
     "python -c \"import urllib.request as r; r.urlopen('http://127.0.0.1:8000/health', timeout=2)\"",
@@ -121,7 +119,7 @@ CASES: tuple[Case, ...] = (
         _check(1, 1, test=HANGING),
         _check(1, 2, timeout=0.5, test=HANGING),
         _check(0.5, 1, timeout=2, test=HANGING),
-        gets=HANGS,
+        meets=HANGS,
     ),
     Case(
         "hangs and recovers",
@@ -129,12 +127,12 @@ CASES: tuple[Case, ...] = (
         (Until(HEALTHY), Does(HANGS), Until(UNHEALTHY), Does(OK), Until(HEALTHY)),
         options=("--init",),
     ),
-    *_cases("no such command", (Until(UNHEALTHY),), _check(1, 2, test=CURL), gets=FAULT),
+    *_cases("no such command", (Until(UNHEALTHY),), _check(1, 2, test=CURL), meets=FAULT),
     *_cases(
         "no such command",
         (Until(UNHEALTHY),),
         _check(1, 1, test=CURL_EXEC),
-        gets=FAULT,
+        meets=FAULT,
         by=COMPOSE,
     ),
     Case("paused", _check(1, 2), (Until(HEALTHY), Pause(1.5), Until(HEALTHY))),

@@ -35,9 +35,6 @@ class Observed:
     """One container's health, measured and predicted."""
 
     comparison: Comparison
-    waited_seconds: float
-    #: What became of it, in a sentence.
-    verdict: str
     #: How often the engine restarted it by itself.
     restarts: int
     #: The last lines of its log, where they may explain something.
@@ -48,6 +45,11 @@ class Observed:
     @property
     def timeline(self) -> Timeline:
         return self.comparison.timeline
+
+    @property
+    def verdict(self) -> str:
+        """What became of it, in a sentence."""
+        return verdict(self.timeline, self.comparison.until_seconds)
 
 
 class Observer:
@@ -110,14 +112,14 @@ class Observer:
         if of_variant:
             # What somebody else's probe asks the app for is not known, only what it says.
             app = timeline.outcomes()
+        elif case.meets:
+            app = ((0.0, case.meets),)
         else:
-            app = app_course(watch.lines(SERVES), watch.asked_to_end(), script.app, case.gets)
+            app = app_course(watch.lines(SERVES), watch.asked_to_end(), script.app)
         comparison = compare(timeline, script.engine, app, until)
         explains = of_variant or not comparison.agrees
         return Observed(
             comparison,
-            until,
-            verdict(timeline, until),
             int(description["RestartCount"]),
             diagnosis.log_tail(self._lab.endpoint, watch.name) if explains else "",
         )
@@ -149,9 +151,7 @@ class Observer:
         services = {"web": service}
         project = compose.project(self._lab.endpoint, self._lab.run, folder, services, shell={})
         with project as running:
-            running.compose("up", "--detach", "--no-build", doing="docker compose up")
-            words = ("ps", "--all", "--quiet", "web")
-            yield running.compose(*words, doing="docker compose ps").strip()
+            yield running.start("web")
 
 
 class _Script:

@@ -203,7 +203,7 @@ def measure(
         seen = _observed(lab, listener, tasks, problems)
     ordered = {task.name: seen[task.name] for task in tasks if task.name in seen}
     took = time.monotonic() - begun
-    waited = sum(one.waited_seconds for one in ordered.values())
+    waited = sum(one.comparison.until_seconds for one in ordered.values())
     engine = lab.endpoint.can.engine
     result = Healths(ordered, lacking, problems, without, engine, waited, took)
     lab.results[EXPERIMENT] = result

@@ -53,6 +53,20 @@ class Project:
             timeout=LIMIT_SECONDS,
         )
 
+    def start(self, service: str) -> str:
+        """Start a service by `docker compose up`; returns its container.
+
+        Raises:
+            PortTaken: of the port that the project gives it.
+            LabError: it does not start.
+        """
+        with taken_told():
+            self.compose("up", "--detach", "--no-build", service, doing="docker compose up")
+        found = self.compose("ps", "--all", "--quiet", service, doing="docker compose ps").split()
+        if not found:
+            raise LabError(f"docker compose up: it made no container of the service {service}")
+        return found[0]
+
     @contextmanager
     def up(self, service: str, *, limit_seconds: float = START_SECONDS) -> Iterator[Container]:
         """A service's container, started by `docker compose up`, once its app answers.
@@ -61,14 +75,9 @@ class Project:
             PortTaken: of the port that the project gives it.
             LabError: it does not start, or its app does not answer within the limit.
         """
-        with taken_told():
-            self.compose("up", "--detach", "--no-build", service, doing="docker compose up")
-        found = self.compose("ps", "--all", "--quiet", service, doing="docker compose ps").split()
-        if not found:
-            raise LabError(f"docker compose up: it made no container of the service {service}")
         with answering(
             self.endpoint,
-            found[0],
+            self.start(service),
             limit_seconds=limit_seconds,
             between_seconds=waiting.CALM_SECONDS,
         ) as container:

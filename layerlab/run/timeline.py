@@ -53,12 +53,11 @@ class Timeline:
         Of one that was stopped at its timeout only what came before counts: the time until its command ran.
         """
         took = [probe.seconds for probe in self.probes if probe.exit_code != STOPPED]
-        timeout = self.check.timeout
         each = [
-            min(max(p.seconds - timeout, 0.0), LONGEST_EXEC_SECONDS)
-            if p.exit_code == STOPPED and p.seconds > timeout
-            else p.seconds
-            for p in self.probes
+            min(probe.seconds - self.check.timeout, LONGEST_EXEC_SECONDS)
+            if self._stopped(probe)
+            else probe.seconds
+            for probe in self.probes
         ]
         return [*each, statistics.median(took or each or [0.0])]
 
@@ -67,12 +66,15 @@ class Timeline:
         found = [(0.0, REFUSES)]
         before = 0.0
         for probe in self.probes:
-            stopped = probe.exit_code == STOPPED and probe.seconds > self.check.timeout
-            failed = HANGS if stopped else FAULT
+            failed = HANGS if self._stopped(probe) else FAULT
             middle = (before + probe.begin_seconds) / 2
             found.append((middle, OK if probe.exit_code == 0 else failed))
             before = probe.end_seconds
         return tuple(found)
+
+    def _stopped(self, probe: Probe) -> bool:
+        """Whether it was stopped at its timeout; one that can't be started has the same exit code."""
+        return probe.exit_code == STOPPED and probe.seconds > self.check.timeout
 
     def announced(self) -> tuple[HealthChange, ...]:
         """The changes that the engine told in events."""
@@ -156,13 +158,11 @@ def app_course(
     ready: Sequence[float],
     asked_to_end: Sequence[float],
     does: Sequence[tuple[float, str]],
-    gets: str = OK,
 ) -> tuple[tuple[float, str], ...]:
-    """What a probe got from the app from when on, in seconds from the container's start.
+    """What the app did from when on, in seconds from the container's start.
 
     ``ready`` are the moments from which it served, ``asked_to_end`` those at which it was told to end, and
-    ``does`` is what it was made to do, which outlives a restart. ``gets`` is what the probe gets from an app
-    that is well.
+    ``does`` is what it was made to do, which outlives a restart.
     """
     moments = [(at, "ready") for at in ready] + [(at, "end") for at in asked_to_end] + [*does]
     serves, mode = False, OK
@@ -172,7 +172,7 @@ def app_course(
             serves = what == "ready"
         else:
             mode = what
-        course.append((at, (gets if mode == OK else mode) if serves else REFUSES))
+        course.append((at, mode if serves else REFUSES))
     return tuple(course)
 
 

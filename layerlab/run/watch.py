@@ -24,15 +24,19 @@ class Watched:
     """A running container that has a HEALTHCHECK; see :func:`watched`."""
 
     def __init__(
-        self, client: docker.DockerClient, listener: Listener, name: str, found: dict[str, Any]
+        self,
+        client: docker.DockerClient,
+        listener: Listener,
+        found: dict[str, Any],
+        check: Check,
+        begun: float,
     ) -> None:
         self._client = client
         self._listener = listener
-        self.name = name
-        check = configured(found["Config"].get("Healthcheck"))
-        if check is None:
-            raise NoHealthcheck(f"{name} has no HEALTHCHECK")
-        self.check: Check = check
+        self.name: str = found["Name"].lstrip("/")
+        self.check = check
+        #: Its start event, on the engine's clock.
+        self._start = begun
         self._command = words(check, found["Config"].get("Shell"))
         self._started_at = engine_time(found["State"]["StartedAt"])
         self._log: dict[str, dict[str, Any]] = {}
@@ -41,15 +45,11 @@ class Watched:
 
     def now(self) -> float:
         """Seconds since the container's start event, on the engine's clock."""
-        return self._listener.now() - self.timeline().started_at
+        return self._listener.now() - self._start
 
     def timeline(self) -> Timeline:
         """What was heard until now."""
-        events = self._listener.wait(self.name, _has_started, self._listener.now() + 10)
-        found = recorded(events, self._log.values(), self.check, self._command, self._started_at)
-        if found is None:
-            raise LabError(f"{self.name}: the engine tells of no start")
-        return found
+        return self._timeline_of(self._listener.of(self.name))
 
     def until(self, found: Callable[[Timeline], bool], limit_seconds: float) -> bool:
         """Wait until something is true of the timeline; False when the limit came first.
@@ -87,19 +87,17 @@ class Watched:
 
     def asked_to_end(self) -> list[float]:
         """When the engine sent the app a signal to end, in seconds from the start."""
-        begun = self.timeline().started_at
-        return [e.at - begun for e in self._listener.of(self.name) if e.action == "kill"]
+        return [e.at - self._start for e in self._listener.of(self.name) if e.action == "kill"]
 
     def lines(self, containing: str) -> list[float]:
         """When the container wrote a line that has this in it, in seconds from the start."""
         said = self._asked(lambda api: api.logs(self.name, timestamps=True))
-        begun = self.timeline().started_at
         found = [line for line in said.decode(errors="replace").splitlines() if containing in line]
-        return [engine_time(line.split(" ", 1)[0]) - begun for line in found]
+        return [engine_time(line.split(" ", 1)[0]) - self._start for line in found]
 
     def _timeline_of(self, events: Sequence[Event]) -> Timeline:
         found = recorded(events, self._log.values(), self.check, self._command, self._started_at)
-        assert found is not None  # it had started before it was watched
+        assert found is not None  # it has started
         return found
 
     def keep_log(self) -> dict[str, Any]:
@@ -161,27 +159,32 @@ class Watched:
             raise LabError(f"{self.name}: {error}") from error
 
 
-class NoHealthcheck(LabError):
-    """A container that has no HEALTHCHECK has no health to watch."""
-
-
 @contextmanager
 def watched(endpoint: Endpoint, listener: Listener, name: str) -> Iterator[Watched]:
     """Watch a container that was started after the listener began.
 
     Raises:
-        NoHealthcheck: it has none.
-        LabError: it is not there, or the engine does not answer.
+        LabError: it is not there, has no HEALTHCHECK, was not started, or the engine does not answer.
     """
     client = endpoint.connect()
     try:
         found = client.api.inspect_container(name)
-        yield Watched(client, listener, found["Name"].lstrip("/"), found)
+        called = found["Name"].lstrip("/")
+        check = configured(found["Config"].get("Healthcheck"))
+        if check is None:
+            raise LabError(f"{called} has no HEALTHCHECK")
+        events = listener.wait(
+            called, lambda heard: _start_of(heard) is not None, listener.now() + 10
+        )
+        begun = _start_of(events)
+        if begun is None:
+            raise LabError(f"{called}: the engine tells of no start")
+        yield Watched(client, listener, found, check, begun)
     except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
         raise LabError(f"looking at the container {name}: {error}") from error
     finally:
         client.close()
 
 
-def _has_started(events: Sequence[Event]) -> bool:
-    return any(event.action == "start" for event in events)
+def _start_of(events: Sequence[Event]) -> float | None:
+    return next((event.at for event in events if event.action == "start"), None)

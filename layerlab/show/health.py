@@ -1,5 +1,6 @@
 """Tables and lanes of the health lab: changes of state, predicted and measured."""
 
+import bisect
 import textwrap
 from collections.abc import Mapping, Sequence
 
@@ -85,17 +86,11 @@ def lanes(one: Comparison, width: int) -> list[str]:
     length = min(LONGEST_SECONDS, max(one.until_seconds, 1.0))
     step = length / room
 
-    def lane(announced: Sequence[HealthChange]) -> str:
-        return "".join(
-            _GLYPHS[
-                [
-                    c.state
-                    for c in announced
-                    if c.seconds <= (cell + 0.5) * step or c is announced[0]
-                ][-1]
-            ]
-            for cell in range(room)
-        )
+    def lane(changes: Sequence[HealthChange]) -> str:
+        told = [change for change in changes if change.announced or change.state == STARTING]
+        moments = [change.seconds for change in told]
+        states = [told[bisect.bisect(moments, (c + 0.5) * step) - 1].state for c in range(room)]
+        return "".join(map(_GLYPHS.__getitem__, states))
 
     probes = [" "] * room
     for probe in one.timeline.probes:
@@ -103,11 +98,9 @@ def lanes(one: Comparison, width: int) -> list[str]:
         if 0 <= cell < room:
             probes[cell] = "+" if probe.exit_code == 0 else "x"
     ticks = _scale(length, room)
-    told = [c for c in one.timeline.changes if c.announced or c.state == STARTING]
-    foreseen = [c for c in one.prediction.changes if c.announced or c.state == STARTING]
     return [
-        f"measured   {lane(told)}",
-        f"predicted  {lane(foreseen)}",
+        f"measured   {lane(one.timeline.changes)}",
+        f"predicted  {lane(one.prediction.changes)}",
         f"probes     {''.join(probes).rstrip()}",
         f"seconds    {ticks}",
     ]
