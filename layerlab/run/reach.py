@@ -11,7 +11,7 @@ from typing import Any
 from layerlab.engine.command import run as run_command
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import container, diagnosis
+from layerlab.run import container, diagnosis, questions
 from layerlab.run.stack import Stack
 
 #: The engine's own machine, and a server there that is in none of the stack's networks.
@@ -20,17 +20,11 @@ PORTS = {"web": 8000, "database": 5432, "cache": 6379}
 _GATEWAY_MODES = tuple(f"com.docker.network.bridge.gateway_mode_ipv{v}" for v in (4, 6))
 _SECONDS = 30
 
-#: A connection alone proves nothing where something on the way accepts every one: each is asked
-#: in its own protocol.
-_ASK = """
-import json, socket, struct, sys
-body = struct.pack("!i", 196608) + b"user\\0notes\\0database\\0notes\\0\\0"
-QUESTIONS = {
-    8000: (b"GET /health HTTP/1.0\\r\\n\\r\\n", b"HTTP/"),
-    5432: (struct.pack("!i", len(body) + 4) + body, b"R"),
-    6379: (b"PING\\r\\n", b"+PONG"),
-    0: (b"who is there\\n", b"layerlab"),
-}
+_ASK = (
+    questions.PROGRAM
+    + """
+import json, socket, sys
+QUESTIONS[0] = (b"who is there\\n", b"layerlab")
 def answers(address, port, kind):
     question, good = QUESTIONS[kind]
     try:
@@ -51,6 +45,7 @@ for name, hosts, port, kind in json.loads(sys.argv[1]):
     told[name] = {"resolves": bool(found), "answers": any(answers(a, port, kind) for a in set(found))}
 print(json.dumps(told))
 """
+)
 #: Listens on the engine's machine, and tells where it can be reached from another network. A machine without
 #: a way out is asked for the address of an interface that is of no network of a user's (br-…, veth…).
 _OUTSIDE = """

@@ -6,6 +6,7 @@ from typing import Any
 
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
+from layerlab.run import questions
 
 SERVICE = "watcher"
 #: A profile: `docker compose up` alone does not start it.
@@ -15,13 +16,11 @@ START_SECONDS = 20
 TARGETS = {"database": 5432, "cache": 6379}
 NETWORKS = ("to_database", "to_cache")
 
-#: Asks without end until each has answered once. A server that listens and can't serve yet does not
-#: count: PostgreSQL then answers the startup message with an error (E), not with a request to log in (R);
-#: Redis answers -LOADING, not +PONG.
-_WATCH = """
-import json, socket, struct, sys, threading, time
-body = struct.pack("!i", 196608) + b"user\\0notes\\0database\\0notes\\0\\0"
-QUESTIONS = {5432: (struct.pack("!i", len(body) + 4) + body, b"R"), 6379: (b"PING\\r\\n", b"+")}
+#: Asks without end until each has answered once.
+_WATCH = (
+    questions.PROGRAM
+    + """
+import json, socket, sys, threading, time
 def watch(name, port):
     question, good = QUESTIONS[port]
     while True:
@@ -29,7 +28,7 @@ def watch(name, port):
             with socket.create_connection((name, port), 0.5) as there:
                 there.settimeout(0.5)
                 there.sendall(question)
-                if there.recv(1) == good:
+                if there.recv(1) == good[:1]:
                     print(json.dumps({"service": name, "at": time.time()}), flush=True)
                     return
         except OSError:
@@ -41,6 +40,7 @@ for word in sys.argv[1:]:
 print(json.dumps({"watching": True}), flush=True)
 time.sleep(600)
 """
+)
 
 
 def service(image: str) -> dict[str, Any]:
