@@ -6,22 +6,25 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.dockerfile import parse
-from layerlab.build.variant import load
+from layerlab.build.variant import Variant, load
 from layerlab.engine import bases, leftovers, matrix
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.matrix import MATRIX, Release
-from layerlab.lab import Settings, opened
+from layerlab.engine.transfer import bring
+from layerlab.lab import Lab, Settings, opened
 from layerlab.show.live import Screen
 
 PROJECT = Path(__file__).parent.parent
 SLIM = "python:3.11-slim"
+Brought = Callable[..., AbstractContextManager[tuple[Lab, list[Variant]]]]
 
 
 @pytest.fixture(scope="session")
@@ -80,6 +83,31 @@ def app_image(
 
 
 @pytest.fixture
+def brought(endpoint: Endpoint, app_image: tuple[str, Run], tmp_path: Path) -> Brought:
+    """A lab on another engine, with variants on top of the production image, which is brought there.
+
+    ``texts`` has what each variant adds to that image, by its name. Nothing is left there at the end.
+    """
+
+    @contextmanager
+    def bring_it(there: Endpoint, **texts: str) -> Iterator[tuple[Lab, list[Variant]]]:
+        tag, run = app_image
+        bring(tag, endpoint, there)
+        (tmp_path / "app").symlink_to(PROJECT / "app")
+        variants = []
+        for name, text in texts.items():
+            dockerfile = tmp_path / f"{name}.Dockerfile"
+            dockerfile.write_text(f"FROM {tag}\n{text}\n")
+            variants.append(load(dockerfile))
+        with opened(there, Screen(io.StringIO()), Settings(tmp_path), variants, {}) as lab:
+            yield lab, variants
+        leftovers.remove_run(there, run)
+        assert leftovers.remaining(there) == []
+
+    return bring_it
+
+
+@pytest.fixture
 def run(endpoint: Endpoint) -> Iterator[Run]:
     """A run whose images are removed."""
     with leftovers.running() as this:
@@ -123,6 +151,28 @@ def project(tmp_path: Path) -> Path:
     for name in ("app", "compose", "dockerfiles", "experiments", "pyproject.toml"):
         (folder / name).symlink_to(PROJECT / name)
     return folder
+
+
+@pytest.fixture
+def lab_begun(endpoint: Endpoint, project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Begins ``layerlab run`` on this session's engine, to be interrupted; killed at the end if it lives."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def begin(*words: str | Path) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "layerlab", "run", *map(str, words)],
+            cwd=project,
+            env={**os.environ, **endpoint.environ()},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        begun.append(process)
+        return process
+
+    yield begin
+    for process in begun:
+        process.kill()
 
 
 @pytest.fixture

@@ -1,9 +1,7 @@
 """The health lab on a real engine: bad checks are seen to be bad, and nothing is left when it is stopped."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -98,15 +96,10 @@ def test_an_app_that_nobody_reaches(
     assert leftovers.remaining(endpoint) == []
 
 
-def test_ctrl_c_while_many_are_watched(endpoint: Endpoint, project: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "layerlab", "run", "-k", "test_setting"],
-        cwd=project,
-        env={**os.environ, **endpoint.environ()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def test_ctrl_c_while_many_are_watched(
+    endpoint: Endpoint, lab_begun: Callable[..., subprocess.Popen[str]]
+) -> None:
+    process = lab_begun("-k", "test_setting")
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         if sum(one.startswith("container") for one in leftovers.remaining(endpoint)) >= 4:

@@ -1,10 +1,8 @@
 """The shutdown lab ended in its midst, on a real engine: it waits for nothing and leaves nothing."""
 
-import os
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -40,35 +38,28 @@ def containers(endpoint: Endpoint) -> list[str]:
 
 @pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM])
 def test_an_ended_lab_waits_for_no_grace(
-    endpoint: Endpoint, project: Path, tmp_path: Path, order: signal.Signals
+    endpoint: Endpoint,
+    project: Path,
+    lab_begun: Callable[..., subprocess.Popen[str]],
+    tmp_path: Path,
+    order: signal.Signals,
 ) -> None:
     student = tmp_path / "student.Dockerfile"
     student.write_text('FROM python:3.11-slim\nCMD ["python", "-m", "http.server", "8000"]\n')
-    words = ["-m", "layerlab", "run", "-k", "shutdown", "--variant", str(student)]
-    process = subprocess.Popen(
-        [sys.executable, *words],
-        cwd=project,
-        env={**os.environ, **endpoint.environ()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while "memory" not in stops(project):
-            assert process.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        time.sleep(1.5)
-        ended = time.monotonic()
-        process.send_signal(order)
-        while containers(endpoint):
-            # The grace has more than 8 s left.
-            assert time.monotonic() - ended < 6
-            time.sleep(0.05)
-        said, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    process = lab_begun("-k", "shutdown", "--variant", student)
+    deadline = time.monotonic() + 120
+    while "memory" not in stops(project):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1.5)
+    ended = time.monotonic()
+    process.send_signal(order)
+    while containers(endpoint):
+        # The grace has more than 8 s left.
+        assert time.monotonic() - ended < 6
+        time.sleep(0.05)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 2, said
     # What was measured before is kept; the stop that was cut off is no measurement.
     assert stops(project) == ["start", "memory"]

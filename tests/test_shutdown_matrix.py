@@ -1,21 +1,12 @@
 """The shutdown lab on every release of the engine."""
 
-import io
-from pathlib import Path
-
 import pytest
 
-from layerlab.build.variant import load
-from layerlab.engine import leftovers
+from conftest import Brought
 from layerlab.engine.endpoint import Endpoint
-from layerlab.engine.leftovers import Run
-from layerlab.engine.transfer import bring
-from layerlab.lab import Settings, opened
 from layerlab.labs import shutdown
 from layerlab.labs.shutdown import EXEC_FORM, SHELL_FORM
-from layerlab.show.live import Screen
 
-PROJECT = Path(__file__).parent.parent
 pytestmark = [pytest.mark.engine, pytest.mark.matrix]
 COMMANDS = {
     EXEC_FORM: 'CMD ["uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000"]',
@@ -23,18 +14,8 @@ COMMANDS = {
 }
 
 
-def test_same_stops_on_every_release(
-    classic_endpoint: Endpoint, endpoint: Endpoint, app_image: tuple[str, Run], tmp_path: Path
-) -> None:
-    tag, run = app_image
-    bring(tag, endpoint, classic_endpoint)
-    (tmp_path / "app").symlink_to(PROJECT / "app")
-    variants = []
-    for name, command in COMMANDS.items():
-        dockerfile = tmp_path / f"{name}.Dockerfile"
-        dockerfile.write_text(f"FROM {tag}\n{command}\n")
-        variants.append(load(dockerfile))
-    with opened(classic_endpoint, Screen(io.StringIO()), Settings(tmp_path), variants, {}) as lab:
+def test_same_stops_on_every_release(classic_endpoint: Endpoint, brought: Brought) -> None:
+    with brought(classic_endpoint, **COMMANDS) as (lab, variants):
         lives = shutdown.measure(lab, variants)
     assert lives.problems == {}
     found = {
@@ -50,5 +31,3 @@ def test_same_stops_on_every_release(
     assert lives.lives[EXEC_FORM].stop.seconds < 5
     assert lives.lives[SHELL_FORM].stop.seconds >= 10
     assert all(10e6 < life.memory_bytes < 200e6 for life in lives.lives.values())
-    leftovers.remove_run(classic_endpoint, run)
-    assert leftovers.remaining(classic_endpoint) == []

@@ -1,11 +1,9 @@
 """The stack lab as a user runs it: what it shows, and what is left when pytest-docker's `up` fails."""
 
-import os
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +70,10 @@ def test_an_up_that_fails_leaves_nothing(
 
 @pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM])
 def test_a_start_that_is_interrupted_leaves_nothing(
-    endpoint: Endpoint, project: Path, order: signal.Signals
+    endpoint: Endpoint,
+    project: Path,
+    lab_begun: Callable[..., subprocess.Popen[str]],
+    order: signal.Signals,
 ) -> None:
     """The signal comes while `up` waits for a database that is never healthy."""
     before = volumes(endpoint)
@@ -80,23 +81,13 @@ def test_a_start_that_is_interrupted_leaves_nothing(
     file.write_text(
         file.read_text().replace("[CMD, pg_isready,", "[CMD, 'false',").replace("30s", "300s")
     )
-    process = subprocess.Popen(
-        [sys.executable, "-m", "layerlab", "run", "-k", "test_stack"],
-        cwd=project,
-        env={**os.environ, **endpoint.environ()},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 60
-        while "-database-1" not in endpoint.run("ps", "--format", "{{.Names}}", doing="listing"):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        process.send_signal(order)
-        said, _ = process.communicate(timeout=60)
-    finally:
-        process.kill()
+    process = lab_begun("-k", "test_stack")
+    deadline = time.monotonic() + 60
+    while "-database-1" not in endpoint.run("ps", "--format", "{{.Names}}", doing="listing"):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.send_signal(order)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 2, said
     assert leftovers.remaining(endpoint) == []
     assert volumes(endpoint) == before
