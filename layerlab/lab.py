@@ -1,7 +1,6 @@
 """The lab: the one object that experiments hold."""
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -15,6 +14,7 @@ from layerlab.build.variant import Variant
 from layerlab.engine import bases, fresh, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
+from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder
 from layerlab.record.samples import Value, samples
@@ -67,8 +67,8 @@ class Lab:
         self._built: set[str] = set()
         #: Why a variant can't be measured, by variant.
         self.problems: dict[str, LabError] = {}
-        #: Seconds that each part of the run took.
-        self.took: dict[str, float] = {}
+        #: What each part of the run took.
+        self.took: dict[str, Spent] = {}
         #: What a reader of the tables must know.
         self.notes: list[str] = []
         #: What each lab measured, by its experiment's name.
@@ -79,7 +79,6 @@ class Lab:
 
         A variant whose base can't be had is a problem of that variant; the others go on.
         """
-        begun = time.monotonic()
         had: dict[str, bases.Base] = {}
         for variant in variants:
             try:
@@ -90,12 +89,21 @@ class Lab:
             except LabError as problem:
                 self.problems[variant.name] = problem
         self.bases = list(had.values())
-        self.took["base images"] = time.monotonic() - begun
         self.store.begin_run(
             self.run.id,
             {"host": self.endpoint.host, **asdict(self.endpoint.can)},
             [asdict(base) for base in self.bases],
         )
+
+    @contextmanager
+    def spending(self, part: str) -> Iterator[None]:
+        """Count what the body takes to a part of the run; to what it took before, if it goes on."""
+        before = self.took.get(part, Spent())
+        try:
+            with spending() as spent:
+                yield
+        finally:
+            self.took[part] = before + spent
 
     def _have_bases(self, variant: Variant, had: dict[str, bases.Base]) -> None:
         for image in variant.dockerfile.images():
@@ -220,9 +228,9 @@ def opened(
     screen: Screen,
     settings: Settings,
     variants: Sequence[Variant],
-    took: Mapping[str, float],
+    took: Mapping[str, Spent],
 ) -> Iterator[Lab]:
-    """A lab on an engine, ready to build ``variants``; ``took`` is what was done before, in seconds.
+    """A lab on an engine, ready to build ``variants``; ``took`` is what was done before.
 
     Removes what dead runs left before it begins, and all that this run made when it ends.
     """
@@ -234,7 +242,8 @@ def opened(
         lab = Lab(endpoint, run, store, screen, settings)
         try:
             lab.took.update(took)
-            lab.prepare(variants)
+            with lab.spending("base images"):
+                lab.prepare(variants)
             yield lab
             store.end_run(run.id)
         finally:

@@ -3,9 +3,8 @@
 import os
 import shutil
 import sys
-import time
 from collections.abc import Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from layerlab import summary
 from layerlab.build.variant import Variant, load, select
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, Unmet, os_sentence
 from layerlab.lab import Lab
 from layerlab.show.live import Screen
@@ -171,14 +171,13 @@ class Session:
         used = [item for item in session.items if set(NEEDS_ENGINE) & set(_fixtures(item))]
         if not used or self.config.getoption("collectonly"):
             return
-        took = {}
+        took: dict[str, Spent] = {}
         if seconds := os.environ.get("LAYERLAB_ENVIRONMENT_SECONDS"):
-            took["set-up"] = float(seconds)  # told by the bootstrap script that made it
-        begun = time.monotonic()
+            took["set-up"] = Spent(float(seconds))  # told by the bootstrap script that made it
         try:
-            self.endpoint = choose(self.config.getoption("engine"), self.screen.say)
+            with spending() as took["engine"]:
+                self.endpoint = choose(self.config.getoption("engine"), self.screen.say)
             if any("lab" in _fixtures(item) for item in used):
-                took["engine"] = time.monotonic() - begun
                 self._open_lab(self.endpoint, _selected(session.items), took)
         except LabError as error:
             raise bad_input(error) from error
@@ -188,7 +187,7 @@ class Session:
             raise bad_input(LabError(os_sentence(error))) from error
 
     def _open_lab(
-        self, endpoint: Endpoint, variants: list[Variant], took: dict[str, float]
+        self, endpoint: Endpoint, variants: list[Variant], took: dict[str, Spent]
     ) -> None:
         settings = laboratory.Settings(
             project=self.project,
@@ -200,6 +199,12 @@ class Session:
         self.lab = self.stack.enter_context(
             laboratory.opened(endpoint, self.screen, settings, variants, took)
         )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        mark = item.get_closest_marker("experiment")
+        with self.lab.spending(mark.args[0]) if self.lab and mark else nullcontext():
+            return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

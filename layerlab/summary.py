@@ -1,16 +1,23 @@
 """What a run says at its end: its tables, what they were measured on, where they are kept."""
 
 import textwrap
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from layerlab.engine import bases
+from layerlab.engine.processors import Spent
 from layerlab.errors import LabError
 from layerlab.folders import record_folder
 from layerlab.lab import Lab
+from layerlab.show import tables
 from layerlab.show.section import Section
 from layerlab.show.tables import in_cell
 from layerlab.text import plain
+
+WAITING = (
+    "Waiting: so many of the seconds this machine's processors had nothing to do: intervals, graces and "
+    "timeouts that are measured, disks and networks."
+)
 
 
 def sections(
@@ -25,7 +32,19 @@ def sections(
             if section.on_request is None or section.on_request in requested:
                 yield section.title, section_lines(section, width)
     if lab.results:
+        yield "what it took", section_lines(took(lab.took, "simple"), width)
         yield "this run", [line for note in footnotes(lab) for line in wrapped(note, width)]
+
+
+def took(parts: Mapping[str, Spent], style: str) -> Section:
+    """What each part of a run took, and what of it was waiting."""
+    whole = sum(parts.values(), Spent())
+    rows = [
+        [part, f"{spent.wall:.0f}", "-" if spent.waiting is None else f"{spent.waiting:.0f}"]
+        for part, spent in {**parts, "all": whole}.items()
+    ]
+    table = tables.table(rows, ["part", "seconds", "waiting"], style, left=(0,))
+    return Section("what it took", table, (WAITING,))
 
 
 def section_lines(section: Section, width: int) -> list[str]:
@@ -40,7 +59,6 @@ def footnotes(lab: Lab) -> list[str]:
         f"Engine: {lab.endpoint.described()}",
         f"Bases: {bases.described(lab.bases)}",
         *map(plain, lab.notes),
-        "Took: " + ", ".join(f"{part} {seconds:.0f} s" for part, seconds in lab.took.items()),
         f"Run {lab.run.id}; tables: {shown(markdown_file(lab))}; samples: {shown(lab.store.path)}",
     ]
 
@@ -87,5 +105,7 @@ def write_markdown(lab: Lab) -> None:
         f"### {plain(variant)}: failed\n\n{indented(problem)}"
         for variant, problem in lab.problems.items()
     ]
+    spent = took(lab.took, "github")
+    parts += [f"## {spent.title}", spent.table, *(f"- {note}" for note in spent.notes)]
     parts += ["## This run", "\n".join(f"- {line}" for line in footnotes(lab))]
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -1,6 +1,5 @@
 """The clean-up lab: what Docker's prune commands take, computed, and then done where it hurts nobody."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +108,6 @@ def measure(lab: Lab, variant: Variant) -> Lesson:
     Raises:
         LabError: an engine does not answer, or the variant can't be measured.
     """
-    begun = time.monotonic()
     if problem := lab.problems.get(variant.name):
         raise problem
     with lab.screen.work(EXPERIMENT, 2 + len(DONE)):
@@ -126,7 +124,6 @@ def measure(lab: Lab, variant: Variant) -> Lesson:
             why = "layerlab prunes engines of its own only, and starts one beside its own one only"
             result = Lesson(used, None, lacking=why)
     lab.results[EXPERIMENT] = result
-    lab.took[EXPERIMENT] = time.monotonic() - begun
     return result
 
 

@@ -1,6 +1,5 @@
 """The environment lab: who wins when two ways set one variable, and what odd values become."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +85,6 @@ def measure(lab: Lab, variant: Variant) -> Answers:
     Raises:
         LabError: the image can't be built, or a container does not serve.
     """
-    begun = time.monotonic()
     if problem := lab.problems.get(variant.name):
         raise problem
     lacking = {way: why for way in env.WAYS if (why := env.lacking(way, lab.endpoint.can))}
@@ -106,7 +104,6 @@ def measure(lab: Lab, variant: Variant) -> Answers:
                 lab.screen.done()
     answers = Answers(values, lacking)
     lab.results[EXPERIMENT] = answers
-    lab.took["environment"] = time.monotonic() - begun
     return answers
 
 

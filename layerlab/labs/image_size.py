@@ -1,6 +1,5 @@
 """The image-size lab: every variant's image, taken apart, and the factors between them."""
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -146,7 +145,6 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Sizes:
 
     The build may come from the cache: what an image holds does not depend on when it was built.
     """
-    begun = time.monotonic()
     sizes = Sizes(variants, {}, lab.problems)
     memory = of_user()
     context = lab.context(EXPERIMENT, None)
@@ -168,7 +166,6 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Sizes:
                     sizes.anatomies[variant.name] = anatomy
             lab.screen.done()
     lab.results[EXPERIMENT] = sizes
-    lab.took["image size"] = time.monotonic() - begun
     return sizes
 
 

@@ -1,7 +1,6 @@
 """The layer-cache lab: cold builds and rebuilds after an edit, round by round."""
 
 import shutil
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +71,6 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Rebuilds:
     Within a round the variants take turns at every scenario. A variant whose build fails is left
     out from there on; the others go on.
     """
-    begun = time.monotonic()
     rounds = lab.settings.rounds
     builds: dict[str, dict[str, list[Build]]] = {
         variant.name: {scenario: [] for scenario in SCENARIOS} for variant in variants
@@ -98,7 +96,6 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Rebuilds:
             for context in contexts.values():
                 shutil.rmtree(context.folder)
     lab.results[EXPERIMENT] = result
-    lab.took["layer cache"] = time.monotonic() - begun
     return result
 
 

@@ -42,7 +42,6 @@ def measure(lab: Lab, packaged: Packaged) -> Reloads:
     result.wall_seconds = time.monotonic() - begun
     result.waited_seconds += result.wall_seconds
     lab.results[EXPERIMENT] = result
-    lab.took["live reload"] = result.wall_seconds
     return result
 
 

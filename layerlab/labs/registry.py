@@ -1,6 +1,5 @@
 """The registry lab: what a push and a pull move, whole and after an edit."""
 
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -107,7 +106,6 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Transfers:
     Raises:
         LabError: the engine can have no registry, or the registry or the second engine does not start.
     """
-    begun = time.monotonic()
     endpoint, say = lab.endpoint, lab.screen.say
     if lack := registry.lacking(endpoint):
         raise LabError(f"the registry lab is not available: {lack}")
@@ -140,7 +138,6 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Transfers:
                 except LabError as problem:
                     result.problems[variant.name] = problem
             lab.screen.done()
-    lab.took[EXPERIMENT] = time.monotonic() - begun
     return result
 
 

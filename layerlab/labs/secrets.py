@@ -3,7 +3,6 @@
 import json
 import re
 import secrets
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +101,6 @@ def measure(lab: Lab, variant: Variant) -> Readers:
     Raises:
         LabError: the image can't be built, or a container does not run; no secret is in what it says.
     """
-    begun = time.monotonic()
     if problem := lab.problems.get(variant.name):
         raise problem
     given = {way: canary() for way in WAYS}
@@ -117,7 +115,6 @@ def measure(lab: Lab, variant: Variant) -> Readers:
         raise LabError(halves.mask_cut(needles.mask_cut(str(error)))) from None
     result = Readers(tuple(dict.fromkeys(measuring.found)), measuring.lacking, halves)
     lab.results[EXPERIMENT] = result
-    lab.took[EXPERIMENT] = time.monotonic() - begun
     return result
 
 

@@ -51,7 +51,6 @@ def prepared(lab: Lab) -> Iterator[Ready]:
     Raises:
         LabError: a base can't be had, a compose file is broken, or the web image can't be built.
     """
-    begun = time.monotonic()
     built = load(lab.settings.project / BUILT)
     wanted = [*built.dockerfile.images(), HELPER, "postgres:15", "redis:7"]
     had = bases.ensure(
@@ -73,7 +72,6 @@ def prepared(lab: Lab) -> Iterator[Ready]:
     ):
         this.with_files(UNGATED_FILE).check_isolation()
         this.compose("build", timeout=lab.settings.build_limit_seconds)
-        _took(lab, begun)
         yield Ready(this, built, listener, helper)
 
 
@@ -89,7 +87,6 @@ def running(
     Raises:
         NotUp: it does not come up, or can't be taken down, in one sentence.
     """
-    begun = time.monotonic()
     executor = Executor(ready.stack)
 
     def start() -> None:
@@ -100,7 +97,6 @@ def running(
     ready.stack.check_sources()
     first = start_of.observed(lab.endpoint, ready.listener, ready.stack, start, gated=True)
     _keep_start(lab, ready.built, GATED, first)
-    _took(lab, begun)
     try:
         yield Services(executor), first
     finally:
@@ -118,7 +114,6 @@ def measure(
     Raises:
         LabError: the stack does not do what it must for a measurement to make sense.
     """
-    begun = time.monotonic()
     result = Stacks()
     result.starts[GATED] = first
     lab.results[EXPERIMENT] = result
@@ -126,13 +121,7 @@ def measure(
         if whole:
             _whole(lab, ready, result)
         _variants(lab, ready.stack, variants, result)
-    _took(lab, begun)
     return result
-
-
-def _took(lab: Lab, begun: float) -> None:
-    """Add the time since ``begun`` to the lab's: other experiments may run in between."""
-    lab.took[EXPERIMENT] = lab.took.get(EXPERIMENT, 0.0) + time.monotonic() - begun
 
 
 def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:

@@ -56,6 +56,10 @@ class Sample:
     unit: str
     #: Why the value must not be used; None when it may.
     invalid: str | None = None
+    #: The baseline's second turn in a round.
+    control: bool = False
+    #: sha256 of the build context's files; "" where none was built.
+    context: str = ""
 
 
 class Store:
