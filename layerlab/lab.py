@@ -33,6 +33,14 @@ class Settings:
     build_limit_seconds: float = 900
     #: How long an app may take until it answers.
     start_limit_seconds: float = 30
+    #: "run" or "bench".
+    kind: str = "run"
+    #: The command line that began it, as words, without the values of secrets and build arguments.
+    words: tuple[str, ...] = ()
+    #: The variant that others are compared with; None where none was named.
+    baseline: str | None = None
+    #: The share of the baseline that a difference must exceed to matter.
+    margin: float = 0.05
 
 
 class Result(Protocol):
@@ -184,16 +192,29 @@ class Lab:
         variant: Variant,
         scenario: str,
         *values: Value,
+        number: int = 1,
         position: int = 1,
         invalid: str | None = None,
+        control: bool = False,
+        context: str = "",
     ) -> None:
-        """Record the values of one measurement: metric, value, unit.
+        """Record the values of one measurement, in round ``number``: metric, value, unit.
+
+        ``control`` is the baseline's second turn in a round; ``context`` is the digest of what was built.
 
         Raises:
             RunLost: the store can't be written.
         """
         for sample in samples(
-            experiment, variant, scenario, values, position=position, invalid=invalid
+            experiment,
+            variant,
+            scenario,
+            values,
+            number=number,
+            position=position,
+            invalid=invalid,
+            control=control,
+            context=context,
         ):
             self.store.add(self.run.id, sample)
 

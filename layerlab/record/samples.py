@@ -21,6 +21,8 @@ def samples(
     number: int = 1,
     position: int = 1,
     invalid: str | None = None,
+    control: bool = False,
+    context: str = "",
 ) -> list[Sample]:
     """The values of one measurement, in round ``number``, as the store keeps them."""
     return [
@@ -35,6 +37,8 @@ def samples(
             value=value,
             unit=unit,
             invalid=invalid,
+            control=control,
+            context=context,
         )
         for metric, value, unit in values
         if value is not None
