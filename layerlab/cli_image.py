@@ -23,9 +23,9 @@ from layerlab.labs.images import Finder, excesses, sections
 from layerlab.show import bars
 from layerlab.show.live import Screen
 from layerlab.show.plots import stacked_svg
-from layerlab.show.units import parse_bytes, parse_percent
 from layerlab.summary import section_lines
 from layerlab.text import plain
+from layerlab.units import parse_bytes, parse_percent
 
 
 def images(words: list[str]) -> int:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerlab.errors import LabError
-from layerlab.show.units import bytes_text, megabytes, parse_bytes, parse_percent
+from layerlab.units import bytes_text, megabytes, parse_bytes, parse_percent
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ class Verdict(StrEnum):
     SLOWER = "slower"
     SMALLER = "smaller"
     LARGER = "larger"
-    #: Inside the margin; of exact metrics: not one byte or step differs.
+    #: Inside the margin; of exact metrics: not one byte or step differs, save as a note says.
     SAME = "same"
     UNDECIDED = "undecided"
     #: Not measured, or every pair is void.
@@ -80,14 +80,17 @@ class Comparison:
     #: Medians of the valid values, in the metric's unit; None where there is none.
     baseline_value: float | None
     variant_value: float | None
+    #: Of the variant's median, in the metric's unit; None for exact metrics and of too few values.
+    variant_interval: Interval | None
     #: None for exact metrics, and where no pair is valid.
     effect: Effect | None
     #: The baseline beside itself; None where it was not measured twice in a round.
     noise: Effect | None
-    #: The share of the baseline that a difference must exceed to matter, e.g. 0.05.
+    #: The share of the baseline that a difference must exceed to matter, e.g. 0.05; more than was asked for
+    #: where that share would be less than anybody notices (:attr:`Metric.negligible`).
     margin: float
     verdict: Verdict
-    #: About how many more pairs would decide; None where it is decided, or nobody can say.
+    #: About how many more pairs would decide; None where it is decided, or no number of rounds would.
     more_pairs: int | None = None
     #: What a reader must know: too few rounds, a machine that is too noisy for the question.
     notes: tuple[str, ...] = ()

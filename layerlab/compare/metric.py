@@ -1,5 +1,6 @@
 """Metrics: what a sample measures, by the name that tables, gates and exports give it."""
 
+import re
 from dataclasses import dataclass
 
 #: Units of which every value is exact: any difference is real.
@@ -40,19 +41,44 @@ _SECONDS = {
     ("shutdown", "plain", "stop"): ("run.stop", "docker stop"),
 }
 _COUNTS = {
-    ("image-size", "image", "unpacked"): ("image.unpacked", "image, unpacked"),
-    ("image-size", "image", "files"): ("image.files", "image, files"),
-    ("image-size", "image", "compressed"): ("image.compressed", "image, compressed"),
-    ("image-size", "image", "waste"): ("image.waste", "image, waste"),
-    ("image-size", "image", "layers"): ("image.layers", "image, layers"),
-    ("layer-cache", "cold", "ran"): ("steps.cold", "steps of a cold build"),
-    ("layer-cache", "source-edit", "ran"): ("steps.source-edit", "steps run, source edit"),
+    ("image-size", "image", "unpacked"): ("image.unpacked", "image, unpacked", "bytes"),
+    ("image-size", "image", "files"): ("image.files", "image, files", "bytes"),
+    ("image-size", "image", "compressed"): ("image.compressed", "image, compressed", "bytes"),
+    ("image-size", "image", "waste"): ("image.waste", "image, waste", "bytes"),
+    ("image-size", "image", "layers"): ("image.layers", "image, layers", "layers"),
+    ("layer-cache", "cold", "ran"): ("steps.cold", "steps of a cold build", "steps"),
+    ("layer-cache", "source-edit", "ran"): (
+        "steps.source-edit",
+        "steps run, source edit",
+        "steps",
+    ),
     ("layer-cache", "requirements-edit", "ran"): (
         "steps.requirements-edit",
         "steps run, dependencies edit",
+        "steps",
     ),
-    ("layer-cache", "unrelated-edit", "ran"): ("steps.unrelated-edit", "steps run, unrelated edit"),
+    ("layer-cache", "unrelated-edit", "ran"): (
+        "steps.unrelated-edit",
+        "steps run, unrelated edit",
+        "steps",
+    ),
 }
+_MEMORY = ("shutdown", "plain", "memory")
+#: Values of which less is not better, or that say how something was measured.
+_NOT_COMPARED = frozenset({"reused", "context", "resolution"})
+_NOT_IN_A_NAME = re.compile(r"[^\w.-]+")
+
+
+def compared(name: str) -> bool:
+    """Whether a sample's metric can be compared: whether less of it is better, and it was measured."""
+    return name not in _NOT_COMPARED and not name.endswith(", predicted")
+
+
+def known() -> tuple[Metric, ...]:
+    """Every metric that has a short name."""
+    return tuple(
+        metric(*key, "s" if key in _SECONDS else "bytes") for key in (*_SECONDS, *_COUNTS, _MEMORY)
+    )
 
 
 def metric(experiment: str, scenario: str, name: str, unit: str) -> Metric:
@@ -61,10 +87,14 @@ def metric(experiment: str, scenario: str, name: str, unit: str) -> Metric:
     if key in _SECONDS:
         return Metric(*_SECONDS[key], "s", exact=False, negligible=_FELT_SECONDS)
     if key in _COUNTS:
-        return Metric(*_COUNTS[key], unit, exact=True)
-    if key == ("shutdown", "plain", "memory"):
+        return Metric(*_COUNTS[key], exact=True)
+    if key == _MEMORY:
         # What the kernel counts for a container wavers with who read a file first.
         return Metric("run.memory", "memory, idle", unit, exact=False, negligible=1e6)
     return Metric(
-        ".".join(key), f"{experiment}: {scenario}, {name}", unit, exact=unit in EXACT_UNITS
+        # A gate has to be able to write it.
+        _NOT_IN_A_NAME.sub("-", ".".join(key)),
+        f"{experiment}: {scenario}, {name}",
+        unit,
+        exact=unit in EXACT_UNITS,
     )

@@ -51,7 +51,8 @@ class Sample:
     round: int
     position: int
     metric: str
-    value: float
+    #: None where there is none, because the measurement failed or timed out: ``invalid`` says why.
+    value: float | None
     #: "s", "bytes", "steps", "layers" or "requests".
     unit: str
     #: Why the value must not be used; None when it may.
