@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from layerlab.compare.comparison import Comparison, Turn, Verdict
 from layerlab.compare.metric import Metric
 from layerlab.compare.rounds import interleaved
-from layerlab.compare.verdict import compare
+from layerlab.compare.verdict import compare, judge
 
 SECONDS = Metric("build.cold", "cold build", "s", exact=False)
 MARGIN = 0.05
@@ -130,6 +130,24 @@ def found(job: tuple[float, int, float, int, int]) -> float:
     )
 
 
+def rules(job: tuple[float, float, int, int]) -> list[object]:
+    """A line of the table of rules: how often each says "slower" or "faster" in six rounds."""
+    sd, slower, trials, seed = job
+    rng = random.Random(f"{seed} {sd} {slower} rules")
+    machine = Machine("", sd=sd)
+    alone = beyond = kept = 0
+    for _ in range(trials):
+        said = bench(machine, 6, slower, rng)
+        assert said.effect is not None
+        if judge(SECONDS, said.effect, None, MARGIN) not in _DIFFERENT:
+            continue
+        alone += 1
+        kept += said.verdict in _DIFFERENT
+        noise = said.noise and said.noise.interval
+        beyond += noise is not None and not noise.low <= said.effect.ratio <= noise.high
+    return [sd, slower, alone / trials, beyond / trials, kept / trials]
+
+
 def until_decided(job: tuple[Machine, float, int, int]) -> list[object]:
     """A line of the last table: a bench that looks several times, and ends when its verdict stands."""
     machine, slower, trials, seed = job
@@ -169,6 +187,16 @@ def main() -> None:
         for sd in noises:
             shares = pool.map(found, [(sd, n, 0.1, trials, seed) for n in ROUNDS])
             print(f"| {sd:.0%} |", *(f"{share:.1%} |" for share in shares), flush=True)
+
+        print("\n| six rounds, noise | slower by | the interval alone |", end="")
+        print(
+            " and beyond the baseline's own range | and rarer than 1 in 200 |\n" + "|---" * 5 + "|"
+        )
+        kinds = [
+            (sd, size, 10 * trials, seed) for size in (0, 0.1) for sd in (0.02, 0.03, 0.05, 0.15)
+        ]
+        for sd, size, *shares in pool.map(rules, kinds):
+            print(f"| {sd:.0%} | {size:.0%} |", *(f"{one:.2%} |" for one in shares), flush=True)
 
         sizes = (0.06, 0.07, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
         print("\n| six rounds, noise |", *(f"{size:.0%} slower |" for size in sizes))

@@ -9,6 +9,7 @@ import operator
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.compare.verdict import judge
@@ -129,8 +130,8 @@ def _exact_excess(gate: Gate, comparison: Comparison) -> Outcome:
     if comparison.verdict is Verdict.UNDECIDED:
         return Outcome.UNTOLD
     ours, theirs = comparison.variant_value or 0, comparison.baseline_value or 0
-    # 105 is not more than 5 % above 100, whatever a float makes of 1.05 * 100.
-    allowed = theirs * (1 + (gate.limit or 0)) * (1 + 1e-12)
+    # To the byte, whatever a float makes of 1.05 * 100.
+    allowed = Fraction(theirs) * (1 + Fraction(str(gate.limit or 0)))
     excess = comparison.verdict is Verdict.LARGER and ours > allowed
     return Outcome.BROKEN if excess else Outcome.KEPT
 
@@ -151,39 +152,41 @@ def _beside_limit(gate: Gate, comparison: Comparison) -> Outcome:
 
 
 def _said(held: Held) -> str:
-    gate, one = held.gate, held.comparison
-    unit = one.metric.unit
-    if one.variant_value is None or (gate.relative and one.baseline_value is None):
-        return f"cannot tell of {one.variant}: {'; '.join(one.notes) or 'not measured'}"
-    value = value_text(one.variant_value, unit)
-    if not gate.relative:
-        interval = one.variant_interval
-        among = (
-            f" ({value_text(interval.low, unit)} to {value_text(interval.high, unit)})"
-            if interval
-            else ""
-        )
-        said = f"{value}{among}"
-    else:
-        said = f"{value}, {_change(one)} of {one.baseline}'s {value_text(one.baseline_value, unit)}"
-    if held.outcome is not Outcome.UNTOLD:
-        return f"{one.variant} has {said}"
+    one = held.comparison
+    what = f"cannot tell of {one.variant}:" if held.outcome is Outcome.UNTOLD else one.variant
+    measured = _beside_baseline(one) if held.gate.relative else _alone(one)
+    if measured is None:
+        return f"{what} {'; '.join(one.notes) or 'not measured'}"
     more = f"; about {one.more_pairs} more rounds" if one.more_pairs else ""
-    return f"cannot tell of {one.variant}: {said}{more}"
+    return f"{what} {measured}{more if held.outcome is Outcome.UNTOLD else ''}"
+
+
+def _alone(one: Comparison) -> str | None:
+    if one.variant_value is None:
+        return None
+    unit, interval = one.metric.unit, one.variant_interval
+    value = value_text(one.variant_value, unit)
+    if interval is None:
+        return value
+    return f"{value} ({value_text(interval.low, unit)} to {value_text(interval.high, unit)})"
+
+
+def _beside_baseline(one: Comparison) -> str | None:
+    if one.variant_value is None or one.baseline_value is None:
+        return None
+    ours, theirs = (value_text(v, one.metric.unit) for v in (one.variant_value, one.baseline_value))
+    return f"{ours}, {_change(one)}beside {one.baseline} {theirs}"
 
 
 def _change(one: Comparison) -> str:
     if one.effect is None:
-        if not one.baseline_value:
-            return "more than nothing" if one.variant_value else "as nothing"
-        return change_text((one.variant_value or 0) / one.baseline_value)
+        # Nothing has no share.
+        return f"{change_text((one.variant_value or 0) / b)} " if (b := one.baseline_value) else ""
     interval = one.effect.interval
     if interval is None:
-        return change_text(one.effect.ratio)
-    return (
-        f"{change_text(one.effect.ratio)} "
-        f"({change_text(interval.low)} to {change_text(interval.high)})"
-    )
+        return f"{change_text(one.effect.ratio)} "
+    among = f"({change_text(interval.low)} to {change_text(interval.high)})"
+    return f"{change_text(one.effect.ratio)} {among} "
 
 
 def mismatch(gate: Gate, unit: str) -> str | None:

@@ -35,7 +35,7 @@ def effect(turns: Iterable[Turn], baseline: str, variant: str) -> Effect | None:
         elif not beside:
             pairs.append(Pair(number, None, _why_void(one or two, baseline)))
         else:
-            pairs.append(Pair(number, value / statistics.geometric_mean(beside)))
+            pairs.append(Pair(number, value / math.prod(beside) ** (1 / len(beside))))
     return _effect(pairs)
 
 
