@@ -23,7 +23,7 @@ class Metric:
     negligible: float = 0.0
 
 
-#: A rebuild that is faster by less is not felt (Nielsen, Usability Engineering, 1993, ch. 5: 0.1 s).
+#: What is faster by less is not felt (Nielsen, Usability Engineering, 1993, ch. 5: 0.1 s).
 _FELT_SECONDS = 0.1
 _SECONDS = {
     ("layer-cache", "cold", "wall"): ("build.cold", "cold build"),
@@ -97,4 +97,5 @@ def metric(experiment: str, scenario: str, name: str, unit: str) -> Metric:
         f"{experiment}: {scenario}, {name}",
         unit,
         exact=unit in EXACT_UNITS,
+        negligible=_FELT_SECONDS if unit == "s" else 0.0,
     )
