@@ -80,6 +80,8 @@ class Comparison:
     #: Medians of the valid values, in the metric's unit; None where there is none.
     baseline_value: float | None
     variant_value: float | None
+    #: Of the variant's median, in the metric's unit; None for exact metrics and of too few values.
+    variant_interval: Interval | None
     #: None for exact metrics, and where no pair is valid.
     effect: Effect | None
     #: The baseline beside itself; None where it was not measured twice in a round.

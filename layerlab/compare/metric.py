@@ -53,6 +53,13 @@ _COUNTS = {
     ),
     ("layer-cache", "unrelated-edit", "ran"): ("steps.unrelated-edit", "steps run, unrelated edit"),
 }
+#: Values of which less is not better, or that say how something was measured.
+_NOT_COMPARED = frozenset({"reused", "context", "resolution"})
+
+
+def compared(name: str) -> bool:
+    """Whether a sample's metric can be compared: whether less of it is better, and it was measured."""
+    return name not in _NOT_COMPARED and not name.endswith(", predicted")
 
 
 def metric(experiment: str, scenario: str, name: str, unit: str) -> Metric:

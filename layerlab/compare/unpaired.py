@@ -51,7 +51,8 @@ def verdict(
     """What two runs' values of a metric say: the second beside the first.
 
     Exact metrics differ by any difference. Of others, one is lower only where all its values are, there
-    are enough of them, and the medians differ by more than ``margin`` and by what the metric neglects.
+    are enough of them, and their medians' ratio is beyond ``margin``, as in :mod:`layerlab.compare.verdict`;
+    there is no difference that matters where all of the interval is inside it.
     """
     if not first or not second:
         return Verdict.VOID
@@ -60,22 +61,21 @@ def verdict(
         if metric.unit == "s"
         else (Verdict.SMALLER, Verdict.LARGER)
     )
-    before, after = statistics.median(first), statistics.median(second)
     if metric.exact:
-        if sorted(set(first)) == sorted(set(second)):
+        if set(first) == set(second):
             return Verdict.SAME
-        if len({*first}) > 1 or len({*second}) > 1:
-            return Verdict.UNDECIDED  # What is said to be exact differs within a run.
-        return smaller if after < before else larger
+        if max(second) < min(first) or min(second) > max(first):
+            return smaller if max(second) < min(first) else larger
+        return Verdict.UNDECIDED  # What is said to be exact differs within a run.
     found = effect(first, second)
     enough = chance(len(first), len(second)) <= FALSE_ALARMS
     if found is None or found.interval is None or not enough:
         return Verdict.UNDECIDED
+    margin = max(margin, metric.negligible / statistics.median(first))
+    least, most = 1 / (1 + margin), 1 + margin
     low, high = found.interval.low, found.interval.high
-    matters = abs(after - before) > max(margin * before, metric.negligible)
-    if matters and (low > 1 or high < 1):
-        return smaller if high < 1 else larger
-    spread = max(*first, *second) - min(*first, *second)
-    if (1 - margin <= low and high <= 1 + margin) or spread <= metric.negligible:
+    if least <= low and high <= most:
         return Verdict.SAME
+    if (low > 1 or high < 1) and not least <= found.ratio <= most:
+        return smaller if high < 1 else larger
     return Verdict.UNDECIDED

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from layerlab.compare import metric as metrics
 from layerlab.compare import unpaired
 from layerlab.compare.comparison import Comparison, Verdict
-from layerlab.compare.metric import Metric, metric
+from layerlab.compare.metric import Metric
 from layerlab.errors import LabError
 from layerlab.record.run import RunRecord
 from layerlab.record.store import Sample
@@ -146,10 +147,10 @@ def compared(
     found = []
     for key, first_rounds in both[0].items():
         second_rounds = both[1].get(key)
-        if second_rounds is None:
-            continue
         experiment, scenario, name, variant = key
-        what = metric(experiment, scenario, name, _unit(first.samples, key))
+        if second_rounds is None or not metrics.compared(name):
+            continue
+        what = metrics.metric(experiment, scenario, name, _unit(first.samples, key))
         if ratios and not what.exact:
             if variant == baseline:
                 continue
@@ -186,6 +187,7 @@ def _comparison(
         variant=variant,
         baseline_value=statistics.median(first) if first else None,
         variant_value=statistics.median(second) if second else None,
+        variant_interval=None,
         effect=None if what.exact else unpaired.effect(first, second),
         noise=None,
         margin=margin,

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 
 from layerlab.compare.comparison import Comparison, Verdict
-from layerlab.compare.metric import metric
+from layerlab.compare.metric import compared, metric
 from layerlab.record.store import Sample
 
 
@@ -12,7 +12,8 @@ def comparisons(samples: Sequence[Sample], baseline: str, margin: float) -> list
     """Each variant beside the baseline, metric by metric."""
     values: dict[tuple[str, str, str, str], dict[str, list[float]]] = {}
     for one in samples:
-        if one.round > 0 and one.invalid is None and not one.control and one.value is not None:
+        counted = one.round > 0 and one.invalid is None and not one.control
+        if counted and one.value is not None and compared(one.metric):
             key = (one.experiment, one.scenario, one.metric, one.unit)
             values.setdefault(key, {}).setdefault(one.variant, []).append(one.value)
     found = []
@@ -27,6 +28,6 @@ def comparisons(samples: Sequence[Sample], baseline: str, margin: float) -> list
                 said = Verdict.SMALLER if after < before else Verdict.LARGER
                 said = Verdict.SAME if after == before else said
             found.append(
-                Comparison(what, baseline, variant, before, after, None, None, margin, said)
+                Comparison(what, baseline, variant, before, after, None, None, None, margin, said)
             )
     return found

@@ -118,6 +118,7 @@ def _verdict(one: Comparison) -> dict[str, Any]:
         "variant": one.variant,
         "baseline_value": number(one.baseline_value, unit),
         "variant_value": number(one.variant_value, unit),
+        "variant_interval": asdict(one.variant_interval) if one.variant_interval else None,
         "effect": _effect(one.effect),
         "noise": _effect(one.noise),
         "margin": one.margin,

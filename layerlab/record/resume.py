@@ -27,7 +27,7 @@ def stopped(
         LabError: there is none, or it can't be gone on with.
     """
     mine = [run for run in runs if run.kind == "run"]
-    if not mine:
+    if not (mine or (word and runs)):
         raise LabError("there is nothing to resume: no run is recorded here yet")
     run = find(runs if word else mine, word or "last")
     state = run.state(home, alive)
