@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ COPY main.py /app/
 def rows(project: Path, query: str) -> list[tuple[object, ...]]:
     store = project / ".layerlab/store.sqlite"
     try:
-        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as db:
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
             return db.execute(query).fetchall()
     except sqlite3.OperationalError:
         return []  # It is just being made.
@@ -173,4 +173,4 @@ def test_a_disk_that_fills_in_mid_run(
         again.send_signal(signal.SIGINT)
         again.communicate(timeout=60)
     finally:
-        subprocess.run(as_root(["umount", record]), check=True)
+        subprocess.run(as_root(["umount", "--lazy", record]), check=True)

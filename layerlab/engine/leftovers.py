@@ -38,6 +38,13 @@ class Run:
 
     id: str
     folder: Path
+    #: Tells a run that is gone on with from what it was before.
+    again: str = ""
+
+    @property
+    def nonce(self) -> str:
+        """What no other run has, nor this one before it was gone on with: what it built may be cached."""
+        return self.id + self.again
 
     @property
     def labels(self) -> dict[str, str]:
@@ -63,6 +70,7 @@ def running(identity: str | None = None) -> Iterator[Run]:
     Raises:
         LabError: the run of this identity lives.
     """
+    again = f"-{secrets.token_hex(2)}" if identity else ""
     identity = identity or f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
     folder = cache_folder() / "runs" / identity
     with _births():
@@ -71,7 +79,7 @@ def running(identity: str | None = None) -> Iterator[Run]:
     if lock is None:
         raise LabError(f"the run {identity} is running: wait for its end")
     try:
-        yield Run(identity, folder)
+        yield Run(identity, folder, again)
     finally:
         with _births():
             shutil.rmtree(folder, ignore_errors=True)

@@ -190,7 +190,7 @@ def _rebuild(
     position: int,
     contexts: dict[str, Context],
 ) -> Build:
-    nonce = f"{lab.run.id}-{slug(variant)}-{number}"
+    nonce = f"{lab.run.nonce}-{slug(variant)}-{number}"
     if edit is None:
         contexts[variant.name] = lab.context(nonce, nonce)
     else:
