@@ -35,6 +35,7 @@ def sections(
             yield section.title, section_lines(section, width)
     if parts:
         yield "what it took", section_lines(took(lab.took, "simple"), width)
+    if parts or lab.ending != State.DONE:
         yield "this run", [line for note in footnotes(lab) for line in wrapped(note, width)]
 
 
