@@ -127,8 +127,8 @@ def _head(first: Recording, second: Recording) -> list[str]:
 
 def _foot(found: Sequence[Comparison], everything: bool) -> list[str]:
     ratio = (
-        "The ratio is second/first, of medians, and where it is. A time is called faster or slower only "
-        "where every round of one run is below every round of the other, which has to be unlikely."
+        "The ratio is second/first, of medians, with the range it is in where there are rounds enough. A "
+        "time is called faster or slower only where every round of one run is below every one of the other."
     )
     lines = [ratio]
     few = [one for one in found if one.verdict == Verdict.UNDECIDED and one.notes]

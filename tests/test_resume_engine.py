@@ -1,17 +1,21 @@
 """Runs that are killed or lose their disk, and are gone on with, on a real engine."""
 
+import json
 import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 
+import jsonschema
 import pytest
 
+from conftest import PROJECT
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.root import as_root
@@ -135,6 +139,14 @@ def test_an_experiment_in_its_midst_is_measured_anew(
     found = rows(project, "SELECT id, valid, reason FROM sample")
     assert found[: len(first)] == [(one, 0, SUPERSEDED) for (one,) in first]
     assert {valid for _, valid, _ in found[len(first) :]} == {1}
+
+    words = [sys.executable, "-m", "layerlab", "export", "--format", "json"]
+    document = json.loads(subprocess.check_output(words, cwd=project, text=True))
+    jsonschema.validate(document, json.loads((PROJECT / "docs/layerlab.schema.json").read_text()))
+    assert document["run"]["state"] == "done"
+    assert document["run"]["host"]["processors"] == os.cpu_count()
+    assert {len(one["context"]) for one in document["samples"]} == {64}
+    assert {one["verdict"] for one in document["verdicts"]} <= {"same", "smaller", "larger"}
 
 
 def test_a_disk_that_fills_in_mid_run(

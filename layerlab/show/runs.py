@@ -17,6 +17,8 @@ from layerlab.text import plain, shorten
 #: Columns that all but the first of the list of runs take at most.
 _BESIDE = 54
 _NAMED = ("build.", "rebuild.", "image.", "steps.", "run.")
+#: A range in which a ratio is less surely would be taken for more than it is.
+_SURE = 0.95
 NOTHING = "no difference that matters"
 WORDS = {
     Verdict.SAME: NOTHING,
@@ -112,13 +114,14 @@ def value_text(value: float | None, unit: str) -> str:
 
 
 def ratio_text(one: Comparison) -> str:
-    """By which ratio the second differs from the first, and between which it may be."""
+    """By which ratio the second differs from the first, and where that is, if anybody can say."""
     if one.effect is None:
         if not one.baseline_value or one.variant_value is None:
             return "-"
         return f"{one.variant_value / one.baseline_value:.3f}"
     interval = one.effect.interval
-    between = f" ({interval.low:.2f}-{interval.high:.2f})" if interval else ""
+    sure = interval is not None and interval.confidence >= _SURE
+    between = f" ({interval.low:.2f}-{interval.high:.2f})" if interval and sure else ""
     return f"{one.effect.ratio:.2f}{between}"
 
 
