@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+#: In a project: its records.
+RECORD = ".layerlab"
+
 
 def cache_folder() -> Path:
     """The user's cache for layerlab: the private engine, downloaded packages, stand-in bases.
@@ -17,6 +20,11 @@ def cache_folder() -> Path:
 
 def record_folder(project: Path) -> Path:
     """The folder of a project's records (store, tables), made when it is missing."""
-    folder = project / ".layerlab"
+    folder = project / RECORD
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def store_file(project: Path) -> Path:
+    """The file with all samples of a project; it need not exist."""
+    return project / RECORD / "store.sqlite"

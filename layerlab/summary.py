@@ -1,7 +1,7 @@
 """What a run says at its end: its tables, what they were measured on, where they are kept."""
 
 import textwrap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from layerlab.engine import bases
@@ -9,6 +9,7 @@ from layerlab.engine.processors import Spent
 from layerlab.errors import LabError
 from layerlab.folders import record_folder
 from layerlab.lab import Lab
+from layerlab.record.run import State
 from layerlab.show import tables
 from layerlab.show.section import Section
 from layerlab.show.tables import in_cell
@@ -27,12 +28,14 @@ def sections(
 
     ``requested`` are the options with which the user asked for more.
     """
-    for result in lab.results.values():
-        for section in result.sections("simple", width):
-            if section.on_request is None or section.on_request in requested:
-                yield section.title, section_lines(section, width)
-    if lab.results:
+    parts = [one.sections["simple"] for one in lab.recorded.values()]
+    parts += [tuple(result.sections("simple", width)) for result in lab.results.values()]
+    for section in (one for part in parts for one in part):
+        if section.on_request is None or section.on_request in requested:
+            yield section.title, section_lines(section, width)
+    if parts:
         yield "what it took", section_lines(took(lab.took, "simple"), width)
+    if parts or lab.ending != State.DONE:
         yield "this run", [line for note in footnotes(lab) for line in wrapped(note, width)]
 
 
@@ -59,8 +62,20 @@ def footnotes(lab: Lab) -> list[str]:
         f"Engine: {lab.endpoint.described()}",
         f"Bases: {bases.described(lab.bases)}",
         *map(plain, lab.notes),
+        *_recorded(lab),
         f"Run {lab.run.id}; tables: {shown(markdown_file(lab))}; samples: {shown(lab.store.path)}",
     ]
+
+
+def _recorded(lab: Lab) -> list[str]:
+    """What was not measured now, and how to go on with what was not measured to its end."""
+    told = []
+    if lab.recorded:
+        names = ", ".join(lab.recorded)
+        told.append(f"From the record, measured before the run was resumed: {names}")
+    if lab.ending != State.DONE:
+        told.append("This run did not come to its end: `./lab run --resume` goes on with it.")
+    return told
 
 
 def markdown_file(lab: Lab) -> Path:
@@ -85,21 +100,33 @@ def shown(path: Path) -> str:
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
+def markdown_sections(sections: Iterable[Section]) -> Iterator[str]:
+    """Sections as paragraphs of Markdown."""
+    for section in sections:
+        if section.on_request == "plot":
+            continue  # it is there as a picture
+        level = "##" if section.on_request is None else "###"
+        yield f"{level} {in_cell(section.title, 'github')}"
+        yield section.table
+        if section.notes:
+            notes = (in_cell(plain(note), "github") for note in section.notes)
+            yield "\n".join(f"- {note}" for note in notes)
+
+
 def write_markdown(lab: Lab) -> None:
     """Write the run's tables to ``.layerlab/tables.md``, and its pictures beside it."""
-    if not lab.results:
+    if not (lab.results or lab.recorded):
         return
     file = markdown_file(lab)
     parts: list[str] = []
+    for name, chapter in lab.recorded.items():
+        parts += markdown_sections(chapter.sections["github"])
+        for number, (title, svg) in enumerate(chapter.figures, 1):
+            picture = file.with_name(f"{name}-{number}.svg")
+            picture.write_text(svg, encoding="utf-8")
+            parts.append(f"![{title}]({picture.name})")
     for result in lab.results.values():
-        for section in result.sections("github", 120):
-            if section.on_request == "plot":
-                continue  # it is there as a picture
-            level = "##" if section.on_request is None else "###"
-            parts += [f"{level} {in_cell(section.title, 'github')}", section.table]
-            if section.notes:
-                notes = (in_cell(plain(note), "github") for note in section.notes)
-                parts.append("\n".join(f"- {note}" for note in notes))
+        parts += markdown_sections(result.sections("github", 120))
         parts += [f"![{title}]({path.name})" for title, path in result.figures(file.parent)]
     parts += [
         f"### {plain(variant)}: failed\n\n{indented(problem)}"

@@ -1,5 +1,6 @@
 """A private copy of the build context, and the edits that are made to it."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -36,6 +37,8 @@ class Context:
     """A copy of a build context, which may be edited."""
 
     folder: Path
+    #: sha256 of the files that were copied, before any edit; "" where nobody asked.
+    digest: str = ""
 
     def apply(self, edit: Edit, nonce: str) -> None:
         """Make an edit; ``nonce`` must be unique to variant and round.
@@ -74,10 +77,38 @@ def copy_context(source: Path, folder: Path, nonce: str | None) -> Context:
         raise LabError(f"the build context {source} is not a folder")
     try:
         shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns(*_LITTER))
+        context = Context(folder, digest(folder))
     except (OSError, shutil.Error) as error:
         raise LabError(f"the build context {source} could not be copied: {error}") from error
-    context = Context(folder)
     if nonce:
         for edit in EDITS:
             context.apply(edit, nonce)
     return context
+
+
+def digest(folder: Path) -> str:
+    """sha256 of what a build can see of a context: names, contents, links, and who may execute.
+
+    Times and owners are left out: a clone of the same files has others.
+    """
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            kind, content = b"l", os.fsencode(path.readlink())
+        elif stat.S_ISREG(mode):
+            kind, content = b"x" if mode & stat.S_IXUSR else b"f", _file_digest(path)
+        elif stat.S_ISDIR(mode):
+            kind, content = b"d", b""
+        else:
+            continue
+        name = os.fsencode(path.relative_to(folder))
+        for part in (kind, name, content):
+            # Lengths, so that no two contexts make one stream of bytes.
+            found.update(len(part).to_bytes(8, "big") + part)
+    return found.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

@@ -24,7 +24,10 @@ def samples(
     control: bool = False,
     context: str = "",
 ) -> list[Sample]:
-    """The values of one measurement, in round ``number``, as the store keeps them."""
+    """The values of one measurement, in round ``number``, as the store keeps them.
+
+    One that is None was not measured, and is left out; of an invalid measurement it is kept.
+    """
     return [
         Sample(
             experiment=experiment,
@@ -41,12 +44,18 @@ def samples(
             context=context,
         )
         for metric, value, unit in values
-        if value is not None
+        if value is not None or invalid
     ]
 
 
 def build_samples(
-    variant: Variant, scenario: str, number: int, position: int, built: Build, invalid: str | None
+    variant: Variant,
+    scenario: str,
+    number: int,
+    position: int,
+    built: Build,
+    invalid: str | None,
+    context: str = "",
 ) -> list[Sample]:
     """A build's values, as the store keeps them; the first is the one that its steps belong to."""
     values = (
@@ -63,6 +72,7 @@ def build_samples(
         number=number,
         position=position,
         invalid=invalid,
+        context=context,
     )
 
 
