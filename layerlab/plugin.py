@@ -3,7 +3,7 @@
 import os
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,15 @@ from typing import Any
 import pytest
 
 from layerlab import lab as laboratory
-from layerlab import summary
+from layerlab import pages, summary
 from layerlab.build.variant import Variant, load, select
+from layerlab.chapters import chapter_of
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, Unmet, os_sentence
 from layerlab.lab import Lab
+from layerlab.record.properties import medians
 from layerlab.show.live import Screen
 from layerlab.text import plain
 
@@ -210,6 +212,8 @@ class Session:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if call.when == "call" and self.config.getoption("xmlpath", None):
+            item.user_properties += self._properties(item)
         report = yield
         problem: object = call.excinfo.value if call.excinfo else None
         if isinstance(problem, OSError) and problem.filename is not None:
@@ -226,6 +230,18 @@ class Session:
                 self.reported.append(problem)
         return report
 
+    def _properties(self, item: pytest.Item) -> list[tuple[str, object]]:
+        """What was measured of a test's variant, for JUnit's file."""
+        mark = item.get_closest_marker("experiment")
+        if self.lab is None or mark is None:
+            return []
+        samples = self.lab.store.samples(self.lab.run.id)
+        return [
+            pair
+            for variant in _selected([item])
+            for pair in medians(samples, mark.args[0], variant.name)
+        ]
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.reported and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
@@ -236,11 +252,20 @@ class Session:
             return
         width = shutil.get_terminal_size().columns
         requested = [name for name in REQUESTS if self.config.getoption(name)]
-        for title, lines in summary.sections(self.lab, requested=requested, width=width):
+        chapters = [
+            chapter_of(experiment, result, width) for experiment, result in self.lab.results.items()
+        ]
+        for title, lines in summary.sections(self.lab, chapters, requested=requested, width=width):
             terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
-        summary.write_markdown(self.lab)
+        step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        try:
+            pages.write(self.lab, chapters, Path(step_summary) if step_summary else None)
+        except OSError as error:
+            # A disk that is full names no file.
+            why = os_sentence(error) if error.filename else f"{error.strerror}: free some space"
+            terminalreporter.write_line(f"layerlab: the report is not written: {plain(why)}")
 
     def pytest_unconfigure(self) -> None:
         self.stack.close()
@@ -292,8 +317,12 @@ def selected_variants(request: pytest.FixtureRequest) -> list[Variant]:
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Lab:
+def lab(
+    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
+) -> Lab:
     """The lab: an engine with its base images, a run, and a store for its samples."""
     found = _session(request).lab
     assert found is not None
+    record_testsuite_property("layerlab.run", found.run.id)
+    record_testsuite_property("layerlab.engine", plain(found.endpoint.described()))
     return found

@@ -13,6 +13,12 @@ from layerlab.folders import cache_folder
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: DejaVu is what the report's figures are drawn for.
 PACKAGES = ["chromium", "fonts-dejavu-core", "fontconfig-config"]
+_FAMILIES = (
+    ("system-ui", "Sans"),
+    ("sans-serif", "Sans"),
+    ("serif", "Serif"),
+    ("monospace", "Sans Mono"),
+)
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -57,10 +63,15 @@ def _fetch(folder: Path) -> None:
 def _wrap(root: Path, wrapper: Path) -> None:
     """A command that finds the unpacked libraries and fonts; there when all else is."""
     fonts = root.parent / "fonts.conf"
+    # The links that make Debian's own settings whole are made at installation.
+    aliases = "".join(
+        f"<alias><family>{family}</family><prefer><family>DejaVu {own}</family></prefer></alias>"
+        for family, own in _FAMILIES
+    )
     fonts.write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
         f"<dir>{root}/usr/share/fonts</dir><dir>/usr/share/fonts</dir>"
-        f"<cachedir>{root.parent}/fonts</cachedir></fontconfig>"
+        f"<cachedir>{root.parent}/fonts</cachedir>{aliases}</fontconfig>"
     )
     folders = sorted(root.glob("usr/lib/*-linux-gnu*"))
     libraries = [str(path) for folder in folders for path in (folder, folder / "pulseaudio")]

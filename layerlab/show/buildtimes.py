@@ -83,7 +83,9 @@ def _draw(title: str, lanes: Sequence[tuple[str, Mapping[str, Build]]]) -> "Figu
             y = top + lane * _LANE + _GAP / 2
             middle = y + _LANE / 2
             # The engine's whole time; what no step took is the context's transfer, and the export.
-            axes.plot([0, build.engine_seconds], [middle] * 2, color=_OTHER, linewidth=1)
+            axes.plot(
+                [0, build.engine_seconds], [middle] * 2, color=_OTHER, linewidth=1, zorder=0.9
+            )
             for step in build.steps:
                 if not step.cached and step.seconds:
                     look["facecolor"] = _COLOURS.get(step.keyword, _OTHER)

@@ -48,14 +48,13 @@ def samples_svg(title: str, rows: Mapping[str, Sequence[float]], unit: str, path
     svg.write(draw, title, path, font=_FONT)
 
 
-def ratios_svg(title: str, comparisons: Sequence[Comparison], path: Path) -> None:
-    """Write each comparison's pairs as dots, and its interval, beside the baseline and its margin.
+def ratios_svg(title: str, comparisons: Sequence[Comparison]) -> str:
+    """Each comparison's pairs as dots, and its interval, beside the baseline and its margin.
 
-    A ratio below 1 is better than the baseline. The same comparisons give the same bytes.
+    A ratio below 1 is better than the baseline. The same comparisons give the same text.
 
     Raises:
         ValueError: none of the comparisons has an effect.
-        OSError: ``path`` can't be written.
     """
     found = [(one, one.effect) for one in comparisons if one.effect]
     if not found:
@@ -78,7 +77,7 @@ def ratios_svg(title: str, comparisons: Sequence[Comparison], path: Path) -> Non
             _dots(axes, pairs, row)
         return figure
 
-    svg.write(draw, title, path, font=_FONT)
+    return svg.drawn(draw, title, font=_FONT)
 
 
 def _dots(axes: "Axes", values: Sequence[float], row: int) -> None:

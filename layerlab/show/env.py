@@ -25,7 +25,7 @@ def answer(won: Mapping[Pair, Way | None]) -> str:
         for way in pair.ways:
             against.setdefault(way, []).append(winner == way)
     first = [
-        f"{way.name} wins against all {len(all_)} others that it meets"
+        f"`{way.name}`"
         for way, all_ in against.items()
         if all(all_) and len(all_) > 1 and not way.removes
     ]
@@ -36,7 +36,9 @@ def answer(won: Mapping[Pair, Way | None]) -> str:
     how = f"{every} {count(len(met), 'pair')} went by Docker's rules"
     contrary = sum(_contrary(pair) for pair in met)
     otherwise = f", {contrary} of them not as its pages say" if contrary else ""
-    return sentence([listed(first) if first else None, how + otherwise])
+    wins = f"{'wins' if len(first) == 1 else 'win'} against every other way that can meet "
+    wins += "it" if len(first) == 1 else "them"
+    return sentence([f"{listed(first)} {wins}" if first else None, how + otherwise])
 
 
 def winners(

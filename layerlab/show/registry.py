@@ -31,7 +31,7 @@ def answer(moves: Mapping[str, Moves], edit: tuple[str, str], failed: Collection
 
 def _sends(name: str, one: Moves, scenario: str) -> str:
     part, whole = one.bytes(scenario), one.bytes(FIRST)
-    return f"{named(name)} pushes {bytes_text(part)}, of {bytes_text(whole)} the first time"
+    return f"{named(name)} pushes {bytes_text(part)} (the first time {bytes_text(whole)})"
 
 
 def pushes(moves: Mapping[str, Moves], scenarios: Sequence[str], style: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from layerlab.run.marks import ONE, SAVES, Save
-from layerlab.run.reload import POLLING, WAYS, Way
+from layerlab.run.reload import BIND, POLLING, SYNC, WAYS, Way
 from layerlab.run.saving import Outcome
 from layerlab.run.watching import INTERVAL_SECONDS, PATIENCE_SECONDS, RESOLUTION_SECONDS
 from layerlab.show.sentence import count, listed, sentence
@@ -27,11 +27,16 @@ def answer(outcomes: Mapping[Way, Mapping[Save, Outcome]], failed: Collection[st
         for way, its in outcomes.items()
         if ONE in its and its[ONE].invalid is None
     }
-    live = [f"{one.seconds:.2f} s ({way.name})" for way, one in saved.items() if not way.builds]
-    built = [f"{one.seconds:.2f} s ({way.name})" for way, one in saved.items() if way.builds]
+    told = {way: f"{one.seconds:.2f} s ({way.name})" for way, one in saved.items()}
+    kept = [way for way in told if not way.builds]
+    # The ways that people choose between; the others differ from these in one thing.
+    live = [told[way] for way in kept if way in (BIND, SYNC)] or [told[way] for way in kept][:2]
+    built = [text for way, text in told.items() if way.builds]
     lost = sum(one.failed for way, one in saved.items() if way.builds)
     first = f"a saved file shows after {listed(live)}" if live else None
-    other = f"with a rebuild and a new container after {listed(built)}, and {count(lost, 'request')} failed"
+    other = (
+        f"a rebuild and a new container take {listed(built)}, and {count(lost, 'request')} failed"
+    )
     return sentence([first, other if built else None], failed)
 
 

@@ -34,11 +34,11 @@ def answer(found: Sequence[Found], lacking: Mapping[Way, str]) -> str:
     for way in WAYS:
         if way not in lacking:
             readers = {one.person for one in found if one.way == way}
-            levels.setdefault(level_of(readers), []).append(way.name)
+            levels.setdefault(level_of(readers), []).append(f"`{way.name}`")
     told = (
-        (LOW, "who pulls the image reads what {} put there"),
-        (MIDDLE, "who can inspect the engine reads that of {}"),
-        (HIGH, "neither of them reads that of {}"),
+        (LOW, "who pulls the image can read a secret given by {}"),
+        (MIDDLE, "who may inspect the engine can read one given by {}"),
+        (HIGH, "neither of them can read one given by {}"),
     )
     return sentence(text.format(listed(levels[one])) for one, text in told if one in levels)
 

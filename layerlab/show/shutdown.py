@@ -65,7 +65,7 @@ def answer(lives: Mapping[str, Life], failed: Collection[str]) -> str:
         if mine:
             times = sorted({f"{seconds:.1f}" for seconds in mine.values()}, key=float)
             after = " to ".join(dict.fromkeys((times[0], times[-1])))
-            parts.append(f"{_who(list(mine), len(lives))} {words} {after} s after docker stop")
+            parts.append(f"{_who(list(mine), len(lives))} {words}, {after} s after docker stop")
     lost = [name for name, one in lives.items() if one.request == LOST]
     if lost:
         parts.append(f"{_who(lost, len(lives))} lost a request in flight")

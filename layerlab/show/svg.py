@@ -77,11 +77,15 @@ def sheet(width: float, height: float) -> "Figure":
 def write(
     draw: Callable[[], "Figure"], title: str, path: Path, *, font: float, hatch: float = 1.2
 ) -> None:
-    """Write the figure that ``draw`` makes, with letters of ``font`` points and hatches of ``hatch``.
+    """Write what :func:`drawn` gives to a file. Raises OSError where ``path`` can't be written."""
+    path.write_text(drawn(draw, title, font=font, hatch=hatch), encoding="utf-8")
 
-    The same figure gives the same bytes. The file begins with its ``<svg>`` element and shrinks with the page.
-    Takes about half a second where matplotlib has yet to be imported. Raises OSError where ``path`` can't
-    be written.
+
+def drawn(draw: Callable[[], "Figure"], title: str, *, font: float, hatch: float = 1.2) -> str:
+    """The figure that ``draw`` makes, with letters of ``font`` points and hatches of ``hatch``.
+
+    The same figure gives the same text. It begins with its ``<svg>`` element and shrinks with the page.
+    Takes about half a second where matplotlib has yet to be imported.
     """
     from matplotlib import style
 
@@ -106,8 +110,7 @@ def write(
     text = out.getvalue()
     shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
     svg = text[text.index("<svg ") :].replace("<svg ", shrinking, 1)
-    svg = svg.replace(">", f">\n <title>{escape(title)}</title>", 1)
-    path.write_text(svg, encoding="utf-8")
+    return svg.replace(">", f">\n <title>{escape(title)}</title>", 1)
 
 
 def in_page(svg: str) -> str:
