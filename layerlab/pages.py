@@ -63,7 +63,7 @@ def page(lab: Lab, chapters: Sequence[Chapter], failures: dict[str, str]) -> str
     return report.html(
         f"layerlab: {', '.join(one.experiment for one in chapters)}"
         if len(chapters) < 3
-        else "What Docker did",
+        else "Docker practice, measured",
         f"{headline}.",
         chapters,
         facts(lab),

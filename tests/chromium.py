@@ -13,12 +13,7 @@ from layerlab.folders import cache_folder
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: DejaVu is what the report's figures are drawn for.
 PACKAGES = ["chromium", "fonts-dejavu-core", "fontconfig-config"]
-_FAMILIES = (
-    ("system-ui", "Sans"),
-    ("sans-serif", "Sans"),
-    ("serif", "Serif"),
-    ("monospace", "Sans Mono"),
-)
+_FAMILIES = (("serif", "Serif"), ("monospace", "Sans Mono"))
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -67,6 +62,9 @@ def _wrap(root: Path, wrapper: Path) -> None:
     aliases = "".join(
         f"<alias><family>{family}</family><prefer><family>DejaVu {own}</family></prefer></alias>"
         for family, own in _FAMILIES
+    )
+    aliases += (
+        '<match><edit name="family" mode="append_last"><string>DejaVu Sans</string></edit></match>'
     )
     fonts.write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'

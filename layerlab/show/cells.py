@@ -1,6 +1,6 @@
 """Cells: what is in a table that a chapter keeps as HTML, so that a page can lay it out anew."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 
 
@@ -12,6 +12,10 @@ class Cells:
     rows: tuple[tuple[str, ...], ...]
     #: Whether a column's numbers stand at its right edge.
     right: tuple[bool, ...]
+
+    def first(self, count: int) -> "Cells":
+        """Without the rows after the first ``count``."""
+        return replace(self, rows=self.rows[:count])
 
 
 def read(table: str) -> Cells | None:
@@ -26,7 +30,8 @@ def read(table: str) -> Cells | None:
     reader.feed(table)
     reader.close()
     headers, *rows = reader.rows or [[]]
-    if not headers or any(len(row) != len(headers) for row in rows):
+    widths = {len(headers), len(reader.right), *map(len, rows)}
+    if not headers or len(widths) > 1:
         return None
     return Cells(tuple(headers), tuple(map(tuple, rows)), tuple(reader.right))
 

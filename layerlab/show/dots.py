@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _WIDTH, _MARGIN, _FONT, _ROW, _AXIS = 560, 10, 9, 18, 28
 _COLUMN = svg.column(_FONT)
 _NAME_COLUMNS = 44
-_DOT, _LINE, _BAND = "#0072B2", "#56B4E9", "#DDDDDD"
+_DOT, _LINE, _BAND = "#0072B2", "#BBBBBB", "#DDDDDD"
 
 
 def samples_svg(title: str, rows: Mapping[str, Sequence[float]], unit: str, path: Path) -> None:

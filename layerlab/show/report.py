@@ -1,5 +1,6 @@
 """The report: chapters, verdicts and samples as one HTML file that needs nothing else."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -8,10 +9,9 @@ from markupsafe import Markup, escape
 
 from layerlab.compare.comparison import Comparison
 from layerlab.record.store import Sample
-from layerlab.show import cells, dots, svg, verdict_cells
-from layerlab.show.anchor import anchor
-from layerlab.show.cells import Cells
+from layerlab.show import dots, svg, verdict_cells
 from layerlab.show.chapter import Chapter
+from layerlab.show.layout import NO_TRACES, Amount, Page, table, traced
 from layerlab.show.plots import MOST_ROWS
 from layerlab.show.section import Section
 from layerlab.text import plain
@@ -21,6 +21,8 @@ MOST_BYTES = 2_000_000
 #: Of what failed: the end of a build's log is in it.
 _MOST_CHARACTERS = 4000
 _MOST_FAILURES = 50
+#: About what one takes in a page.
+_ROW_BYTES, _SAMPLE_BYTES = 500, 180
 
 
 @dataclass(frozen=True)
@@ -31,23 +33,13 @@ class Fact:
     text: str
 
 
-@dataclass(frozen=True)
-class _Amount:
-    """How much of everything a page has."""
-
-    details: bool = True
-    #: Of each variant in an experiment.
-    samples: int = 1_000_000
-    rows: int = 1_000_000
-
-
 #: From all there is to what fits with any number of variants.
 _AMOUNTS = (
-    _Amount(),
-    _Amount(details=False),
-    _Amount(details=False, samples=40),
-    _Amount(details=False, samples=10, rows=200),
-    _Amount(details=False, samples=0, rows=60),
+    Amount(),
+    Amount(details=False),
+    Amount(details=False, samples=40),
+    Amount(details=False, samples=10, rows=200),
+    Amount(details=False, samples=0, rows=60),
 )
 
 
@@ -68,19 +60,22 @@ def html(
     "html"; ``failures`` maps a variant to why it was not measured. Everything may quote what is
     not to be trusted. The page fetches nothing and runs nothing, and says so to the browser, too.
     """
-    page = ""
+    page, ratios = "", _ratios(comparisons)
     for amount in _AMOUNTS:
+        if amount != _AMOUNTS[-1] and _roughly(amount, chapters, samples) > 2 * MOST_BYTES:
+            continue  # Laying out what is far too much would take long.
+        traces = traced(samples, amount)
         page = _rendered(
             amount,
             title=title,
             headline=headline,
-            chapters=[_Page(chapter, samples, amount) for chapter in chapters],
+            chapters=[Page(one, traces.get(one.experiment, NO_TRACES), amount) for one in chapters],
             facts=facts,
-            traces=_traces(samples, amount),
-            verdicts=verdict_cells.cells(comparisons) if comparisons else None,
-            verdict_notes=verdict_cells.notes(comparisons),
-            ratios=_ratios(comparisons),
-            about=[_table(section, {}, amount) for section in about],
+            traces=traces,
+            verdicts=verdict_cells.cells(comparisons[: amount.rows]) if comparisons else None,
+            verdict_notes=verdict_cells.notes(comparisons)[: amount.rows],
+            ratios=ratios,
+            about=[table(section, {}, amount) for section in about],
             failures={
                 name: why[:_MOST_CHARACTERS]
                 for name, why in [*(failures or {}).items()][:_MOST_FAILURES]
@@ -91,7 +86,21 @@ def html(
     return page
 
 
-def _rendered(amount: _Amount, **values: object) -> str:
+def _roughly(amount: Amount, chapters: Sequence[Chapter], samples: Sequence[Sample]) -> int:
+    """About how many bytes a page would have."""
+    sections = [
+        section
+        for chapter in chapters
+        for section in chapter.sections["html"]
+        if amount.details or section.on_request is None
+    ]
+    variants = Counter((one.experiment, one.variant) for one in samples)
+    kept = sum(min(found, amount.samples) for found in variants.values())
+    text = sum(min(len(one.table), amount.rows * _ROW_BYTES) for one in sections)
+    return text + kept * _SAMPLE_BYTES
+
+
+def _rendered(amount: Amount, **values: object) -> str:
     environment = Environment(
         loader=PackageLoader("layerlab.show", "page"),
         autoescape=True,
@@ -114,101 +123,6 @@ def _prose(text: str) -> Markup:
     return Markup("").join(
         template.format(part) if number % 2 else part for number, part in enumerate(parts)
     )
-
-
-@dataclass(frozen=True)
-class _Table:
-    """A section as a page lays it out: a table, or text as it is."""
-
-    title: str
-    cells: Cells | None
-    text: str
-    notes: tuple[str, ...]
-    #: The first cell of a row -> where its samples are.
-    links: Mapping[str, str]
-    #: How many rows are left out.
-    hidden: int
-
-
-def _table(section: Section, links: Mapping[str, str], amount: _Amount) -> _Table:
-    found = cells.read(section.table)
-    hidden = max(0, len(found.rows) - amount.rows) if found else 0
-    if found and hidden:
-        found = Cells(found.headers, found.rows[: amount.rows], found.right)
-    return _Table(
-        section.title,
-        found,
-        section.table,
-        section.notes[: amount.rows],
-        {row[0]: to for row in found.rows if (to := _link(row[0], links))} if found else {},
-        hidden,
-    )
-
-
-def _link(cell: str, links: Mapping[str, str]) -> str | None:
-    """Where the samples are of what a cell names: a variant, maybe with more words behind it."""
-    if cell in links:
-        return links[cell]
-    names = [name for name in links if cell.startswith((f"{name} ", f"{name}:"))]
-    return links[max(names, key=len)] if names else None
-
-
-class _Page:
-    """A chapter as a page lays it out."""
-
-    def __init__(self, chapter: Chapter, samples: Sequence[Sample], amount: _Amount) -> None:
-        self.experiment = chapter.experiment
-        self.anchor = anchor("experiment", chapter.experiment)
-        self.question = chapter.question
-        self.answer = chapter.answer
-        self.links = {
-            plain(one.variant): anchor("samples", one.experiment, one.variant)
-            for one in samples
-            if one.experiment == chapter.experiment
-        }
-        # A picture says the same, in a page.
-        sections = [one for one in chapter.sections["html"] if one.on_request != "plot"]
-        self.tables = [
-            _table(one, self.links, amount) for one in sections if one.on_request is None
-        ]
-        self.details = [
-            _table(one, self.links, amount)
-            for one in sections
-            if one.on_request is not None and amount.details
-        ]
-        # What a figure says was escaped when it was drawn.
-        self.figures = [(title, Markup(svg.in_page(figure))) for title, figure in chapter.figures]
-
-
-@dataclass(frozen=True)
-class _Trace:
-    """The samples of a variant in an experiment."""
-
-    variant: str
-    anchor: str
-    samples: Sequence[Sample]
-    count: int
-    void: int
-
-
-def _traces(samples: Sequence[Sample], amount: _Amount) -> dict[str, list[_Trace]]:
-    """The samples by experiment and variant, in the order in which these were first measured."""
-    grouped: dict[str, dict[str, list[Sample]]] = {}
-    for one in samples:
-        grouped.setdefault(one.experiment, {}).setdefault(one.variant, []).append(one)
-    return {
-        experiment: [
-            _Trace(
-                variant,
-                anchor("samples", experiment, variant),
-                its[: amount.samples],
-                len(its),
-                sum(one.invalid is not None for one in its),
-            )
-            for variant, its in by_variant.items()
-        ]
-        for experiment, by_variant in grouped.items()
-    }
 
 
 def _ratios(comparisons: Sequence[Comparison]) -> Markup | None:
