@@ -35,9 +35,9 @@ def program() -> Path:
         return Path(own)
     folder = cache_folder() / "chromium"
     with exclusive(folder.with_suffix(".lock"), print, "waiting for another fetch of Chromium"):
-        if not (folder / "chromium").exists():
+        if not (folder / "root").exists():
             _fetch(folder)
-    return folder / "chromium"
+        return _wrapped(folder)
 
 
 def _fetch(folder: Path) -> None:
@@ -50,14 +50,14 @@ def _fetch(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     apt = Apt(folder / "apt", distribution, host_archives(distribution))
     apt.update()
-    unpack(apt.download_missing(PACKAGES), folder / "root")
+    unpack(apt.download_missing(PACKAGES), folder / "unpacking")
     shutil.rmtree(folder / "apt")
-    _wrap(folder / "root", folder / "chromium")
+    (folder / "unpacking").rename(folder / "root")
 
 
-def _wrap(root: Path, wrapper: Path) -> None:
-    """A command that finds the unpacked libraries and fonts; there when all else is."""
-    fonts = root.parent / "fonts.conf"
+def _wrapped(folder: Path) -> Path:
+    """A command that finds the unpacked libraries and fonts."""
+    root, fonts, wrapper = folder / "root", folder / "fonts.conf", folder / "chromium"
     # The links that make Debian's own settings whole are made at installation.
     aliases = "".join(
         f"<alias><family>{family}</family><prefer><family>DejaVu {own}</family></prefer></alias>"
@@ -69,16 +69,15 @@ def _wrap(root: Path, wrapper: Path) -> None:
     fonts.write_text(
         '<?xml version="1.0"?><!DOCTYPE fontconfig SYSTEM "fonts.dtd"><fontconfig>'
         f"<dir>{root}/usr/share/fonts</dir><dir>/usr/share/fonts</dir>"
-        f"<cachedir>{root.parent}/fonts</cachedir>{aliases}</fontconfig>"
+        f"<cachedir>{folder}/fonts</cachedir>{aliases}</fontconfig>"
     )
     folders = sorted(root.glob("usr/lib/*-linux-gnu*"))
-    libraries = [str(path) for folder in folders for path in (folder, folder / "pulseaudio")]
+    libraries = [str(path) for one in folders for path in (one, one / "pulseaudio")]
     text = (
         "#!/bin/sh\n"
         f"export LD_LIBRARY_PATH={quote(os.pathsep.join(libraries))} FONTCONFIG_FILE={quote(str(fonts))}\n"
         f'exec {quote(str(root / "usr/lib/chromium/chromium"))} "$@"\n'
     )
-    made = wrapper.with_suffix(".new")
-    made.write_text(text)
-    made.chmod(0o755)
-    made.rename(wrapper)
+    wrapper.write_text(text)
+    wrapper.chmod(0o755)
+    return wrapper

@@ -15,6 +15,8 @@ from layerlab.text import plain, shorten
 #: For the computed time of a pull: 100 Mbit/s.
 BANDWIDTH_BITS = 100_000_000
 MOST_ROWS = 8
+#: Sizes that differ by less are told as one.
+_SAME = 0.01
 
 
 QUESTION = "What does each image weigh, and what of it is of no use?"
@@ -31,6 +33,8 @@ def answer(anatomies: Mapping[str, Anatomy], failed: Collection[str]) -> str:
     if len(files) == 1:
         own = megabytes(anatomies[small].image.own.file_bytes)
         first = f"{named(small)} has {megabytes(files[small])} in files, {own} of them on top of its base"
+    elif files[large] <= files[small] * (1 + _SAME):
+        first = f"all {len(files)} images have about {megabytes(files[small])} in files"
     else:
         first = f"{named(small)} is the smallest with {megabytes(files[small])} in files"
         if files[small]:

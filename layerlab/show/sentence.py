@@ -37,4 +37,16 @@ def sentence(parts: Iterable[str | None], failed: Iterable[str] = ()) -> str:
 
 
 #: A variant's name keeps its own spelling at a sentence's beginning.
-_OWN_WORDS = ("a ", "after ", "in ", "no ", "all ", "of ", "with ", "who ", "where ", "each ")
+_OWN_WORDS = (
+    "a ",
+    "after ",
+    "from ",
+    "in ",
+    "no ",
+    "all ",
+    "of ",
+    "with ",
+    "who ",
+    "where ",
+    "each ",
+)
