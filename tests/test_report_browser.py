@@ -9,8 +9,9 @@ import chromium
 import hostile
 import pytest
 import recorded
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 
+from layerlab.errors import LabError
 from layerlab.show.report import Fact, html
 
 pytestmark = pytest.mark.browser
@@ -55,12 +56,17 @@ class Seen:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium with a user folder of its own."""
+    """A headless Chromium with a user folder of its own; without one every test fails."""
     with sync_playwright() as playwright:
-        program = str(chromium.program())
-        running = playwright.chromium.launch(
-            executable_path=program, headless=True, args=chromium.FLAGS
-        )
+        try:
+            program = str(chromium.program())
+            running = playwright.chromium.launch(
+                executable_path=program, headless=True, args=chromium.FLAGS
+            )
+        except LabError as error:
+            pytest.fail(str(error), pytrace=False)
+        except Error as error:
+            pytest.fail(f"{program} does not start: {error.message}", pytrace=False)
         yield running
         running.close()
 

@@ -33,13 +33,16 @@ def answer(
         off = f", at most {max(one.off_seconds for one in right):.2f} s off" if right else ""
         all_ = "all" if len(right) == len(settings) else f"{len(right)} of"
         parts.append(f"{all_} {count(len(settings), 'setting')} went as moby's rules predict{off}")
-    first = {name: next(iter(one.timeline.announced()), None) for name, one in starts.items()}
-    if healthy := [c.seconds for c in first.values() if c and c.state == HEALTHY]:
+    changes = {name: one.timeline.announced() for name, one in starts.items()}
+    if healthy := [its[0].seconds for its in changes.values() if its and its[0].state == HEALTHY]:
         who = count(len(healthy), "variant")
         times = " to ".join(dict.fromkeys(f"{one:.1f}" for one in (min(healthy), max(healthy))))
         parts.append(f"{who} became healthy, {times} s after the start")
-    if other := [named(name) for name, c in first.items() if c is None or c.state != HEALTHY]:
-        parts.append(f"{listed(other, _MOST_NAMED)} did not")
+    first = [named(name) for name, its in changes.items() if its and its[0].state == UNHEALTHY]
+    if first:
+        parts.append(f"{listed(first, _MOST_NAMED)} became unhealthy")
+    if never := [named(name) for name, its in changes.items() if not its]:
+        parts.append(f"{listed(never, _MOST_NAMED)} became neither while watched")
     return sentence(parts, failed)
 
 
