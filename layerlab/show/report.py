@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -62,7 +63,7 @@ def html(
     """
     page, ratios = "", _ratios(comparisons)
     for amount in _AMOUNTS:
-        if amount != _AMOUNTS[-1] and _roughly(amount, chapters, samples) > 2 * MOST_BYTES:
+        if amount != _AMOUNTS[-1] and _roughly(amount, chapters, samples) > 1.3 * MOST_BYTES:
             continue  # Laying out what is far too much would take long.
         traces = traced(samples, amount)
         page = _rendered(
@@ -95,7 +96,8 @@ def _roughly(amount: Amount, chapters: Sequence[Chapter], samples: Sequence[Samp
         if amount.details or section.on_request is None
     ]
     variants = Counter((one.experiment, one.variant) for one in samples)
-    kept = sum(min(found, amount.samples) for found in variants.values())
+    shown = islice(variants.values(), amount.rows * max(1, len(chapters)))
+    kept = sum(min(found, amount.samples) for found in shown)
     text = sum(min(len(one.table), amount.rows * _ROW_BYTES) for one in sections)
     return text + kept * _SAMPLE_BYTES
 
