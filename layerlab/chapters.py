@@ -1,4 +1,4 @@
-"""Chapters: what a lab measured, as it is shown and kept for later."""
+"""Chapters: what a lab measured, as it is shown on every page and kept for later."""
 
 import tempfile
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from layerlab.lab import Result
 from layerlab.show.chapter import STYLES, Chapter
 
-#: Columns of a Markdown file and of a page.
+#: Columns of a Markdown file and of a page, which scroll: only a very long name is cut there.
 _WIDE = {"github": 120, "html": 160}
 
 
@@ -18,4 +18,4 @@ def chapter_of(experiment: str, result: Result, width: int) -> Chapter:
             (title, path.read_text(encoding="utf-8"))
             for title, path in result.figures(Path(folder))
         )
-    return Chapter(experiment, "", "", sections, figures)
+    return Chapter(experiment, result.question, result.answer(), sections, figures)

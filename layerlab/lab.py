@@ -60,6 +60,18 @@ class Settings:
 class Result(Protocol):
     """What a lab measured, ready to be shown."""
 
+    @property
+    def question(self) -> str:
+        """What the experiment asks, in one line."""
+        ...
+
+    def answer(self) -> str:
+        """The answer in one sentence, of what was measured; also where that is little or nothing.
+
+        It may quote names from outside, which have no control character and no line break.
+        """
+        ...
+
     def sections(self, style: str, width: int) -> Iterator[Section]:
         """Tables in a tabulate format, for ``width`` columns of a terminal."""
         ...

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from layerlab import lab as laboratory
-from layerlab import replay, summary
+from layerlab import pages, replay, summary
 from layerlab.build.variant import Variant, load, select
 from layerlab.chapters import chapter_of
 from layerlab.engine import leftovers
@@ -23,6 +23,7 @@ from layerlab.errors import LabError, RunLost, Unmet, os_sentence
 from layerlab.lab import Lab
 from layerlab.labs import layer_cache
 from layerlab.record import resume
+from layerlab.record.properties import medians
 from layerlab.record.run import RunRecord, State
 from layerlab.record.store import Outcome, now, reading
 from layerlab.show.chapter import packed
@@ -302,6 +303,8 @@ class Session:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if call.when == "call" and self.config.getoption("xmlpath", None):
+            item.user_properties += self._properties(item)
         report = yield
         problem: object = call.excinfo.value if call.excinfo else None
         if isinstance(problem, OSError) and problem.filename is not None:
@@ -338,6 +341,18 @@ class Session:
         )
         self._kept(lambda lab: lab.store.add_outcome(lab.run.id, outcome))
 
+    def _properties(self, item: pytest.Item) -> list[tuple[str, object]]:
+        """What was measured of a test's variant, for JUnit's file."""
+        mark = item.get_closest_marker("experiment")
+        if self.lab is None or mark is None:
+            return []
+        samples = self.lab.store.samples(self.lab.run.id)
+        return [
+            pair
+            for variant in _selected([item])
+            for pair in medians(samples, mark.args[0], variant.name)
+        ]
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
@@ -351,14 +366,21 @@ class Session:
             return
         width = _width()
         requested = [name for name in REQUESTS if self.config.getoption(name)]
-        for title, lines in summary.sections(self.lab, requested=requested, width=width):
+        chapters = [
+            *self.lab.recorded.values(),
+            *(chapter_of(name, result, width) for name, result in self.lab.results.items()),
+        ]
+        for title, lines in summary.sections(self.lab, chapters, requested=requested, width=width):
             terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
+        step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         try:
-            summary.write_markdown(self.lab)
+            pages.write(self.lab, chapters, Path(step_summary) if step_summary else None)
         except OSError as error:
-            terminalreporter.write_line(f"layerlab: {plain(os_sentence(error))}")
+            # A disk that is full names no file.
+            why = os_sentence(error) if error.filename else f"{error.strerror}: free some space"
+            terminalreporter.write_line(f"layerlab: the report is not written: {plain(why)}")
 
     def pytest_unconfigure(self) -> None:
         self.stack.close()
@@ -424,8 +446,12 @@ def selected_variants(request: pytest.FixtureRequest) -> list[Variant]:
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Lab:
+def lab(
+    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
+) -> Lab:
     """The lab: an engine with its base images, a run, and a store for its samples."""
     found = _session(request).lab
     assert found is not None
+    record_testsuite_property("layerlab.run", found.run.id)
+    record_testsuite_property("layerlab.engine", plain(found.endpoint.described()))
     return found

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build import cachemiss
 from layerlab.build.buildx import Build
@@ -14,7 +15,11 @@ from layerlab.compare.rounds import interleaved
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab, slug
 from layerlab.record.samples import build_samples
+from layerlab.show import layer_cache as shown
 from layerlab.show import tables
+from layerlab.show.buildtimes import timeline_svg
+from layerlab.show.dots import samples_svg
+from layerlab.show.plots import first_rows
 from layerlab.show.section import Section
 from layerlab.text import plain
 
@@ -22,6 +27,13 @@ EXPERIMENT = "layer-cache"
 COLD = "cold"
 PRIMING = "priming"
 SCENARIOS = (COLD, *(edit.scenario for edit in EDITS))
+#: What an answer tells, the most interesting first.
+_ASKED = (
+    *((e.scenario, f"after an edit of {e.path}") for e in EDITS if e.scenario == "source-edit"),
+    (COLD, "from nothing"),
+)
+#: The scenarios whose steps are drawn.
+_PICTURED = (COLD, "source-edit")
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,12 @@ class Rebuilds:
     problems: dict[str, LabError]
     #: How many rounds were asked for.
     count: int = field(default=0, kw_only=True)
+    question: ClassVar[str] = shown.QUESTION
+
+    def answer(self) -> str:
+        """What an edit of the source costs; see :class:`layerlab.lab.Result`."""
+        failed = [name for name in self.builds if name in self.problems]
+        return shown.answer(self.builds, _ASKED, failed)
 
     def rounds(self, variant: Variant, scenario: str) -> list[Build]:
         """A scenario's builds.
@@ -63,8 +81,28 @@ class Rebuilds:
                     yield Section(title, table, on_request="steps")
 
     def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """No pictures yet."""
-        yield from ()
+        """The steps of a cold build beside those of a rebuild, and every build's time."""
+        builds = {name: its for name, its in self.builds.items() if its[COLD]}
+        if not builds:
+            return
+        title, some = first_rows("A cold build beside the rebuild after an edit of main.py", builds)
+        last = {
+            name: {one: its[one][-1] for one in _PICTURED if its[one]} for name, its in some.items()
+        }
+        path = folder / "builds.svg"
+        timeline_svg(title, last, path)
+        yield title, path
+        for scenario in (COLD, *(e.scenario for e in EDITS if e.path)):
+            seconds = {
+                name: [build.wall_seconds for build in its[scenario]]
+                for name, its in builds.items()
+                if its[scenario]
+            }
+            if seconds:
+                title, some_seconds = first_rows(f"Seconds of every build: {scenario}", seconds)
+                path = folder / f"{scenario}.svg"
+                samples_svg(title, some_seconds, "s", path)
+                yield title, path
 
 
 def measure(lab: Lab, variants: Sequence[Variant]) -> Rebuilds:
