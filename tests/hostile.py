@@ -64,7 +64,7 @@ def comparison() -> Comparison:
     effect = Effect(0.95, Interval(0.9, 1.2, 0.75, "min-max"), pairs)
     what = metric("layer-cache", "source-edit", "wall", "s")
     return Comparison(
-        what, NAME, OTHER, 2.0, 1.9, effect, None, 0.05, Verdict.UNDECIDED, 4, (TEXT,)
+        what, NAME, OTHER, 2.0, 1.9, None, effect, None, 0.05, Verdict.UNDECIDED, 4, (TEXT,)
     )
 
 

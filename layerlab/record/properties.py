@@ -10,9 +10,9 @@ def medians(samples: Iterable[Sample], experiment: str, variant: str) -> list[tu
     """ "scenario.metric" -> the median of an experiment's valid samples of a variant, with its unit."""
     values: dict[tuple[str, str], list[float]] = {}
     for one in samples:
-        # A baseline's second turn measures the noise.
-        counts = one.invalid is None and not one.control
-        if counts and (one.experiment, one.variant) == (experiment, variant):
+        if one.control or one.invalid is not None or one.value is None:
+            continue  # A baseline's second turn measures the noise.
+        if (one.experiment, one.variant) == (experiment, variant):
             values.setdefault((f"{one.scenario}.{one.metric}", one.unit), []).append(one.value)
     return [
         (name, f"{statistics.median(found):.10g} {unit}") for (name, unit), found in values.items()
