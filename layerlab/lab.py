@@ -3,13 +3,14 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from layerlab.build import frontend
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
+from layerlab.build.options import Options
 from layerlab.build.variant import Variant
 from layerlab.engine import bases, fresh, leftovers
 from layerlab.engine.endpoint import Endpoint
@@ -75,6 +76,8 @@ class Lab:
         self._built: set[str] = set()
         #: Why a variant can't be measured, by variant.
         self.problems: dict[str, LabError] = {}
+        #: What every build is told beyond its Dockerfile and context.
+        self.options = Options()
         #: What each part of the run took.
         self.took: dict[str, Spent] = {}
         #: What a reader of the tables must know.
@@ -174,14 +177,19 @@ class Lab:
             no_cache=cold,
             build_contexts=bases.build_contexts(self.bases),
             time_limit_seconds=self.settings.build_limit_seconds,
+            options=self.options.words,
         )
         title = f"{what}: {variant.name}"
         self.screen.doing(title)
-        built = build(self.endpoint, request, lambda step: self.screen.doing(title, step))
+        masked = self.options.masked
+        built = build(self.endpoint, request, lambda step: self.screen.doing(title, masked(step)))
         if built.failure and built.failure.kind == "engine":
-            raise RunLost(built.failure.sentence)
+            raise RunLost(masked(built.failure.sentence))
         if built.failure:
-            raise LabError(built.failure.sentence)
+            raise LabError(masked(built.failure.sentence))
+        # BuildKit's names of steps have the values of build arguments in them.
+        steps = tuple(replace(step, instruction=masked(step.instruction)) for step in built.steps)
+        built = replace(built, steps=steps)
         if tag is None:
             self._built.add(variant.name)
         return built

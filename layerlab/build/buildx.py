@@ -34,6 +34,8 @@ class Request:
     #: Names that stand for other images, as ``--build-context`` takes them.
     build_contexts: Sequence[tuple[str, str]] = ()
     time_limit_seconds: float = 900
+    #: More words of the command.
+    options: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ def command(endpoint: Endpoint, request: Request) -> list[str]:
         words.append("--no-cache")
     for name, target in request.build_contexts:
         words += ["--build-context", f"{name}={target}"]
+    words += request.options
     # Should this process be killed, the kernel tells the client to stop, and so the engine.
     leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     return [*leash, *endpoint.command(*words, request.context)]

@@ -1,11 +1,13 @@
 """A private copy of the build context, and the edits that are made to it."""
 
+import hashlib
 import os
 import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from layerlab.build.mark import marked
 from layerlab.errors import LabError
 
 #: What running the app or its tests leaves in its folder; no part of the source.
@@ -17,7 +19,7 @@ class Edit:
     """What is changed in the context before a rebuild."""
 
     scenario: str
-    #: The file that gets a new last line, a comment; None changes nothing.
+    #: The file that gets a mark, which is a comment where it can have one; None changes nothing.
     path: str | None
 
 
@@ -36,6 +38,8 @@ class Context:
     """A copy of a build context, which may be edited."""
 
     folder: Path
+    #: sha256 of the files that were copied, before any edit; "" where nobody asked.
+    digest: str = ""
 
     def apply(self, edit: Edit, nonce: str) -> None:
         """Make an edit; ``nonce`` must be unique to variant and round.
@@ -54,14 +58,21 @@ class Context:
                 f"the edit `{edit.scenario}` needs {edit.path} as a file of the build context, and "
                 f"it is a link to {path.resolve()}: replace it by the file"
             )
-        path.chmod(path.stat().st_mode | stat.S_IWUSR)
-        before = path.stat().st_mtime_ns
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"\n# layerlab {edit.scenario} {nonce}\n")
-        if path.stat().st_mtime_ns == before:
-            # BuildKit takes a file with the same size and time for unchanged
-            # (moby/buildkit#4950); a coarse clock must not make it so.
-            os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
+        _replace(path, marked(path.read_bytes(), edit.path, f"layerlab {edit.scenario} {nonce}"))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put a new file in the place of one that may be the same file elsewhere (a hard link)."""
+    before = path.stat()
+    new = path.with_name(f"{path.name[:100]}.layerlab")
+    new.write_bytes(content)
+    new.chmod(stat.S_IMODE(before.st_mode))
+    if new.stat().st_mtime_ns == before.st_mtime_ns:
+        # BuildKit takes a file with the same size and time for unchanged
+        # (moby/buildkit#4950); a coarse clock must not make it so.
+        later = before.st_mtime_ns + 1_000_000
+        os.utime(new, ns=(later, later))
+    new.replace(path)
 
 
 def copy_context(source: Path, folder: Path, nonce: str | None) -> Context:
@@ -74,10 +85,38 @@ def copy_context(source: Path, folder: Path, nonce: str | None) -> Context:
         raise LabError(f"the build context {source} is not a folder")
     try:
         shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns(*_LITTER))
+        context = Context(folder, digest(folder))
     except (OSError, shutil.Error) as error:
         raise LabError(f"the build context {source} could not be copied: {error}") from error
-    context = Context(folder)
     if nonce:
         for edit in EDITS:
             context.apply(edit, nonce)
     return context
+
+
+def digest(folder: Path) -> str:
+    """sha256 of what a build can see of a context: names, contents, links, and who may execute.
+
+    Times and owners are left out: a clone of the same files has others.
+    """
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            kind, content = b"l", os.fsencode(path.readlink())
+        elif stat.S_ISREG(mode):
+            kind, content = b"x" if mode & stat.S_IXUSR else b"f", _file_digest(path)
+        elif stat.S_ISDIR(mode):
+            kind, content = b"d", b""
+        else:
+            continue
+        name = os.fsencode(path.relative_to(folder))
+        for part in (kind, name, content):
+            # Lengths, so that no two contexts make one stream of bytes.
+            found.update(len(part).to_bytes(8, "big") + part)
+    return found.hexdigest()
+
+
+def _file_digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()

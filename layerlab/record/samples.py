@@ -12,6 +12,19 @@ from layerlab.run.health import HealthChange
 Value = tuple[str, float | None, str]
 
 
+#: What is known of an image: metric and unit.
+IMAGE_METRICS = (
+    ("unpacked", "bytes"),
+    ("files", "bytes"),
+    ("compressed", "bytes"),
+    ("own-unpacked", "bytes"),
+    ("own-files", "bytes"),
+    ("own-compressed", "bytes"),
+    ("waste", "bytes"),
+    ("layers", "layers"),
+)
+
+
 def samples(
     experiment: str,
     variant: Variant,
@@ -24,7 +37,10 @@ def samples(
     control: bool = False,
     context: str = "",
 ) -> list[Sample]:
-    """The values of one measurement, in round ``number``, as the store keeps them."""
+    """The values of one measurement, in round ``number``, as the store keeps them.
+
+    One that is None was not measured, and is left out; of an invalid measurement it is kept.
+    """
     return [
         Sample(
             experiment=experiment,
@@ -41,12 +57,20 @@ def samples(
             context=context,
         )
         for metric, value, unit in values
-        if value is not None
+        if value is not None or invalid
     ]
 
 
 def build_samples(
-    variant: Variant, scenario: str, number: int, position: int, built: Build, invalid: str | None
+    variant: Variant,
+    scenario: str,
+    number: int,
+    position: int,
+    built: Build,
+    invalid: str | None,
+    context: str = "",
+    *,
+    control: bool = False,
 ) -> list[Sample]:
     """A build's values, as the store keeps them; the first is the one that its steps belong to."""
     values = (
@@ -54,6 +78,7 @@ def build_samples(
         ("engine", built.engine_seconds, "s"),
         ("context", built.context_bytes, "bytes"),
         ("reused", built.reused, "steps"),
+        ("ran", len(built.ran), "steps"),
     )
     return samples(
         "layer-cache",
@@ -63,21 +88,26 @@ def build_samples(
         number=number,
         position=position,
         invalid=invalid,
+        control=control,
+        context=context,
     )
 
 
 def image_values(anatomy: Anatomy) -> list[Value]:
     """An image's values."""
     total, own = anatomy.image.totals, anatomy.image.own
+    values = (
+        total.unpacked_bytes,
+        total.file_bytes,
+        total.compressed_bytes,
+        own.unpacked_bytes,
+        own.file_bytes,
+        own.compressed_bytes,
+        anatomy.waste_bytes,
+        total.layers,
+    )
     return [
-        ("unpacked", total.unpacked_bytes, "bytes"),
-        ("files", total.file_bytes, "bytes"),
-        ("compressed", total.compressed_bytes, "bytes"),
-        ("own-unpacked", own.unpacked_bytes, "bytes"),
-        ("own-files", own.file_bytes, "bytes"),
-        ("own-compressed", own.compressed_bytes, "bytes"),
-        ("waste", anatomy.waste_bytes, "bytes"),
-        ("layers", total.layers, "layers"),
+        (metric, value, unit) for (metric, unit), value in zip(IMAGE_METRICS, values, strict=True)
     ]
 
 

@@ -1,6 +1,7 @@
 """The store: one SQLite file that gets every sample the moment it is measured."""
 
 import json
+import math
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ CREATE TABLE sample (
     digest TEXT NOT NULL,      -- sha256 of the variant's Dockerfile and ignore file
     scenario TEXT NOT NULL, round INTEGER NOT NULL,
     position INTEGER NOT NULL, -- the variant's turn within the round, from 1
-    metric TEXT NOT NULL, value REAL NOT NULL, unit TEXT NOT NULL,
+    metric TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
     valid INTEGER NOT NULL, reason TEXT
 );
 CREATE TABLE step (
@@ -109,6 +110,10 @@ class Store:
 
     def add(self, run: str, sample: Sample, steps: tuple[Step, ...] = ()) -> None:
         """Record a sample and the steps that it was measured on, in one transaction."""
+        if sample.value is None and sample.invalid is None:
+            raise LabError(f"a sample of {sample.metric} has no value, and no reason why")
+        if sample.value is not None and not math.isfinite(sample.value):
+            raise LabError(f"a sample of {sample.metric} has the value {sample.value}")
         try:
             self._db.execute("BEGIN IMMEDIATE")
             cursor = self._db.execute(
