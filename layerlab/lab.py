@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -178,18 +178,16 @@ class Lab:
             build_contexts=bases.build_contexts(self.bases),
             time_limit_seconds=self.settings.build_limit_seconds,
             options=self.options.words,
+            masked=self.options.masked,
         )
         title = f"{what}: {variant.name}"
         self.screen.doing(title)
-        masked = self.options.masked
+        masked = request.masked
         built = build(self.endpoint, request, lambda step: self.screen.doing(title, masked(step)))
         if built.failure and built.failure.kind == "engine":
-            raise RunLost(masked(built.failure.sentence))
+            raise RunLost(built.failure.sentence)
         if built.failure:
-            raise LabError(masked(built.failure.sentence))
-        # BuildKit's names of steps have the values of build arguments in them.
-        steps = tuple(replace(step, instruction=masked(step.instruction)) for step in built.steps)
-        built = replace(built, steps=steps)
+            raise LabError(built.failure.sentence)
         if tag is None:
             self._built.add(variant.name)
         return built

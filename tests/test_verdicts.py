@@ -70,27 +70,27 @@ def test_the_sentence_of_the_question_that_most_people_have() -> None:
         ),
         (
             compared("build.cold", 10, 20),
-            "with new.Dockerfile a cold build takes 2.0 times as long (20.0 s instead of 10.0 s).",
+            "With new.Dockerfile a cold build takes 2.0 times as long (20.0 s instead of 10.0 s).",
         ),
         (
             compared("run.memory", 100e6, 50e6),
-            "with new.Dockerfile the idle app has 50 % less memory (50.0 MB instead of 100.0 MB).",
+            "With new.Dockerfile the idle app has 50 % less memory (50.0 MB instead of 100.0 MB).",
         ),
         (
             compared("run.stop", 10.2, 0.3),
-            "with new.Dockerfile docker stop takes 97 % less time (0.3 s instead of 10.2 s).",
+            "With new.Dockerfile docker stop takes 97 % less time (0.3 s instead of 10.2 s).",
         ),
-        (compared("image.unpacked", 100, 150), "the image of new.Dockerfile is 50 % larger."),
+        (compared("image.unpacked", 100, 150), "The image of new.Dockerfile is 50 % larger."),
         (
             compared("image.unpacked", 100_000_000, 100_002_560),
-            "the image of new.Dockerfile is about as large as before (2.56 kB more).",
+            "The image of new.Dockerfile is about as large as before (2.56 kB more).",
         ),
         (compared("image.layers", 5, 6), "new.Dockerfile differs in small things alone."),
         (compared("build.cold", 10, 10), "new.Dockerfile makes no difference that matters."),
         (compared("image.unpacked", 5, 5), "new.Dockerfile makes no difference that matters."),
         (
             compared("build.cold", 10, 12, rounds=2),
-            "with new.Dockerfile of “cold build” nothing can be said yet.",
+            "With new.Dockerfile of “cold build” nothing can be said yet.",
         ),
     ],
 )
@@ -109,7 +109,7 @@ def test_what_was_not_measured_is_said() -> None:
 def test_many_things_that_are_undecided_are_not_listed() -> None:
     names = [name for name in SECONDS if not metric(*SECONDS[name]).exact]
     said = verdicts.sentence([compared(name, 10, 9, rounds=2) for name in names])
-    assert said == "with new.Dockerfile of how long anything takes nothing can be said yet."
+    assert said == "With new.Dockerfile of how long anything takes nothing can be said yet."
 
 
 def test_the_table_has_80_columns_whatever_is_in_it() -> None:

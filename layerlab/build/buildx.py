@@ -36,6 +36,8 @@ class Request:
     time_limit_seconds: float = 900
     #: More words of the command.
     options: Sequence[str] = ()
+    #: What hides values in what BuildKit says: it expands build arguments in the names of steps.
+    masked: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,7 @@ def build(
     exit_code = process.wait()
     wall_seconds = time.monotonic() - begun
     progress.close()
+    progress.hide(request.masked)
     steps = progress.steps(request.parsed)
     failure = None
     if timed_out or exit_code != 0:

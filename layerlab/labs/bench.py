@@ -138,7 +138,7 @@ class _Bench:
                 except RunLost:
                     raise
                 except LabError as problem:
-                    self._result.problems[variant.name] = problem
+                    self._result.problems[variant.name] = _named(variant, problem)
             self._lab.screen.done()
         shutil.rmtree(context.folder)
 
@@ -218,9 +218,8 @@ class _Bench:
         for entrant in order:
             self._failures[entrant] = self._failures.get(entrant, 0) + 1 if entrant in failed else 0
             if self._failures[entrant] >= _MOST_FAILURES:
-                self._result.problems.setdefault(
-                    entrant.variant.name, LabError(f"{entrant.variant.name}: {failed[entrant]}")
-                )
+                problem = _named(entrant.variant, LabError(failed[entrant]))
+                self._result.problems.setdefault(entrant.variant.name, problem)
         for context in contexts.values():
             shutil.rmtree(context.folder)
         if self._plan.service:
@@ -369,6 +368,14 @@ class _Bench:
                         f"into the image; name another file with {option}."
                     )
         return found
+
+
+def _named(variant: Variant, problem: LabError) -> LabError:
+    """A problem that begins with the variant's name, which tells it from others in other folders."""
+    text, file = str(problem), variant.path.name
+    return (
+        LabError(f"{variant.name}{text.removeprefix(file)}") if text.startswith(file) else problem
+    )
 
 
 def _snapshot(lab: Lab, plan: Plan) -> Snapshot:

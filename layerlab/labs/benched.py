@@ -62,7 +62,8 @@ class Benched:
 
     def answer(self) -> str:
         """A sentence for each variant; see :class:`layerlab.lab.Result`."""
-        told = [verdicts.sentence(self.of(name)) for name in self.variants[1:]]
+        measured = [name for name in self.variants[1:] if name not in self.problems]
+        told = [verdicts.sentence(self.of(name)) for name in measured]
         told += [f"{plain(name)} could not be measured." for name in self.problems]
         return " ".join(filter(None, told)) or "Nothing was measured."
 

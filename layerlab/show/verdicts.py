@@ -161,7 +161,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
         )
     )
     parts = [f"{name} {rebuild}{f' and its image {image}' if image else ''}"] if rebuild else []
-    parts += [f"the image of {name} {image}"] if image and not rebuild else []
+    parts += [f"The image of {name} {image}"] if image and not rebuild else []
     more = [cold] if cold else []
     more += [
         f"{what} {_change(shown[metric])}"
@@ -170,7 +170,7 @@ def sentence(comparisons: Sequence[Comparison]) -> str:
     ]
     more += _unsure(list(shown.values()))
     if not parts and more:
-        more[0] = f"with {name} {more[0]}"
+        more[0] = f"With {name} {more[0]}"
     text = "; ".join([*parts, *more]) or f"{name} differs in small things alone"
     return f"{text}."
 
