@@ -77,8 +77,8 @@ def test_the_sentence_of_the_question_that_most_people_have() -> None:
             "With new.Dockerfile the idle app has 50 % less memory (50.0 MB instead of 100.0 MB).",
         ),
         (
-            compared("run.stop", 10.2, 0.3),
-            "With new.Dockerfile docker stop takes 97 % less time (0.3 s instead of 10.2 s).",
+            compared("run.stop", 10.2, 0.42),
+            "With new.Dockerfile docker stop takes 96 % less time (0.4 s instead of 10.2 s).",
         ),
         (compared("image.unpacked", 100, 150), "The image of new.Dockerfile is 50 % larger."),
         (
@@ -138,12 +138,17 @@ def test_a_void_pair_and_an_outlier_are_noted_with_round_and_reason() -> None:
     for number, factor in enumerate((1.0, 1.01, 0.99, 1.02, 0.98, 3.0, 1.0), 1):
         turns += [Turn(number, "old", 10.0), Turn(number, "new", 10.0 * factor)]
     turns[-1] = Turn(7, "new", None, "Dockerfile:4: the build was stopped at its limit of 5 s")
-    notes = verdicts.notes([compare(what, turns, "old", "new", 0.05)])
+    notes = verdicts.notes([compare(what, turns, "old", "new", 0.05)], 0.05)
     assert any("cold build, round 6: 3.00" in note for note in notes)
     assert any(
         note.startswith("Void: cold build, round 7:") and "stopped at its limit" in note
         for note in notes
     )
+
+
+def test_what_no_difference_means_is_said() -> None:
+    (note,) = (n for n in verdicts.notes([compared("build.cold", 10, 10)], 0.05) if "No diff" in n)
+    assert note == "No difference: surely within 5 %, or within 0.10 s, which nobody notices."
 
 
 def test_the_noise_is_the_baseline_beside_itself() -> None:

@@ -76,7 +76,9 @@ class Benched:
         for name in self.variants[1:]:
             if found := self.of(name):
                 title = f"{plain(name)} beside {baseline}, {_rounds(self.rounds)}"
-                yield Section(title, verdicts.table(found, style), tuple(verdicts.notes(found)))
+                yield Section(
+                    title, verdicts.table(found, style), tuple(verdicts.notes(found, self.margin))
+                )
         if noise := verdicts.noise(self.of(shared[0].variant) if shared else [], style):
             title = f"noise: {baseline} beside itself"
             yield Section(title, noise, tuple(self.findings))

@@ -33,6 +33,8 @@ _REASON_COLUMNS = 160
 _MOST_NAMED = 3
 #: Images that differ by less than this share are as large as each other to a person.
 _ALIKE = 0.005
+#: Seconds from which one digit after the point is enough.
+_ONE_DIGIT = 0.4
 #: From here on people say "times as long", below it "% longer".
 _TIMES = 1.5
 
@@ -111,10 +113,12 @@ def interval(effect: Effect | None) -> str:
     return f"{_number(effect.interval.low)}-{_number(effect.interval.high)}"
 
 
-def notes(comparisons: Sequence[Comparison]) -> list[str]:
-    """What a reader of the verdicts must know: intervals, void and outlying pairs, what each comparison notes."""
+def notes(comparisons: Sequence[Comparison], margin: float) -> list[str]:
+    """What a reader of the verdicts must know: intervals, void and outlying pairs, what each comparison notes.
+
+    ``margin`` is the one that was asked for.
+    """
     found: dict[str, None] = {}
-    margins = {one.margin for one in comparisons if one.verdict is Verdict.SAME and one.effect}
     intervals = [
         (one.effect.interval.method, one.effect.interval.confidence)
         for one in comparisons
@@ -126,9 +130,15 @@ def notes(comparisons: Sequence[Comparison]) -> list[str]:
             + ", ".join(f"{method}, {share:.1%} sure" for method, share in dict.fromkeys(intervals))
             + "."
         ] = None
-    if margins:
+    unfelt = {
+        one.metric.unit: value(one, one.metric.negligible)
+        for one in comparisons
+        if one.verdict is Verdict.SAME and one.metric.negligible
+    }
+    if unfelt:
+        limits = " or ".join(unfelt.values())
         found[
-            f"No difference: surely within {_percent(min(margins))}, or less than anybody notices."
+            f"No difference: surely within {_percent(margin)}, or within {limits}, which nobody notices."
         ] = None
     for one in comparisons:
         for pair in one.effect.pairs if one.effect else ():
@@ -249,7 +259,7 @@ def _longer(part: float) -> str:
 
 def _seconds(one: Comparison) -> str:
     old, new = one.baseline_value or 0.0, one.variant_value or 0.0
-    digits = 1 if min(old, new) >= 0.1 and f"{old:.1f}" != f"{new:.1f}" else 2
+    digits = 1 if min(old, new) >= _ONE_DIGIT and f"{old:.1f}" != f"{new:.1f}" else 2
     return f"{new:.{digits}f} s instead of {old:.{digits}f} s"
 
 
