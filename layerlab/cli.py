@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from layerlab.build.variant import discover, load
+from layerlab.cli_bench import bench
 from layerlab.cli_image import images, secrets
 from layerlab.cli_record import compare, export, history, resumed
 from layerlab.engine import doctor
@@ -25,6 +26,8 @@ USAGE = """\
 usage: ./lab COMMAND [...]
 
   run [pytest arguments]     run the experiments (all, or -k cache, --variant my.Dockerfile, …)
+  bench -f OLD -f NEW CONTEXT
+                             what Dockerfiles of your own project cost, beside the first one
   test [pytest arguments]    lint, type-check and run layerlab's own tests
   image IMAGE [IMAGE ...]    what images weigh and why: layers, waste, what is of no use; a gate for CI
   secrets IMAGE [-]          where values from standard input or a file can be read in an image; for CI, too
@@ -63,6 +66,8 @@ def dispatch(words: list[str]) -> int:
     try:
         if command == "run":
             return experiments(rest)
+        if command == "bench":
+            return bench(rest)
         if command == "test":
             return tests(rest)
         if command == "image":

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from layerlab.build import frontend
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
+from layerlab.build.options import Options
 from layerlab.build.variant import Variant
 from layerlab.engine import bases, fresh, leftovers
 from layerlab.engine.endpoint import Endpoint
@@ -101,6 +102,8 @@ class Lab:
         self._built: set[str] = set()
         #: Why a variant can't be measured, by variant.
         self.problems: dict[str, LabError] = {}
+        #: What every build is told beyond its Dockerfile and context.
+        self.options = Options()
         #: What each part of the run took.
         self.took: dict[str, Spent] = {}
         #: What a reader of the tables must know.
@@ -247,10 +250,13 @@ class Lab:
             no_cache=cold,
             build_contexts=bases.build_contexts(self.bases),
             time_limit_seconds=self.settings.build_limit_seconds,
+            options=self.options.words,
+            masked=self.options.masked,
         )
         title = f"{what}: {variant.name}"
         self.screen.doing(title)
-        built = build(self.endpoint, request, lambda step: self.screen.doing(title, step))
+        masked = request.masked
+        built = build(self.endpoint, request, lambda step: self.screen.doing(title, masked(step)))
         if built.failure and built.failure.kind == "engine":
             raise RunLost(built.failure.sentence)
         if built.failure:

@@ -34,6 +34,10 @@ class Request:
     #: Names that stand for other images, as ``--build-context`` takes them.
     build_contexts: Sequence[tuple[str, str]] = ()
     time_limit_seconds: float = 900
+    #: More words of the command.
+    options: Sequence[str] = ()
+    #: What hides values in what BuildKit says: it expands build arguments in the names of steps.
+    masked: Callable[[str], str] = str
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ def command(endpoint: Endpoint, request: Request) -> list[str]:
         words.append("--no-cache")
     for name, target in request.build_contexts:
         words += ["--build-context", f"{name}={target}"]
+    words += request.options
     # Should this process be killed, the kernel tells the client to stop, and so the engine.
     leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
     return [*leash, *endpoint.command(*words, request.context)]
@@ -110,6 +115,7 @@ def build(
     exit_code = process.wait()
     wall_seconds = time.monotonic() - begun
     progress.close()
+    progress.hide(request.masked)
     steps = progress.steps(request.parsed)
     failure = None
     if timed_out or exit_code != 0:

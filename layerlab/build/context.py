@@ -7,6 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from layerlab.build.mark import marked
 from layerlab.errors import LabError
 
 #: What running the app or its tests leaves in its folder; no part of the source.
@@ -18,7 +19,7 @@ class Edit:
     """What is changed in the context before a rebuild."""
 
     scenario: str
-    #: The file that gets a new last line, a comment; None changes nothing.
+    #: The file that gets a mark, which is a comment where it can have one; None changes nothing.
     path: str | None
 
 
@@ -57,14 +58,21 @@ class Context:
                 f"the edit `{edit.scenario}` needs {edit.path} as a file of the build context, and "
                 f"it is a link to {path.resolve()}: replace it by the file"
             )
-        path.chmod(path.stat().st_mode | stat.S_IWUSR)
-        before = path.stat().st_mtime_ns
-        with path.open("a", encoding="utf-8") as file:
-            file.write(f"\n# layerlab {edit.scenario} {nonce}\n")
-        if path.stat().st_mtime_ns == before:
-            # BuildKit takes a file with the same size and time for unchanged
-            # (moby/buildkit#4950); a coarse clock must not make it so.
-            os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
+        _replace(path, marked(path.read_bytes(), edit.path, f"layerlab {edit.scenario} {nonce}"))
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Put a new file in the place of one that may be the same file elsewhere (a hard link)."""
+    before = path.stat()
+    new = path.with_name(f"{path.name[:100]}.layerlab")
+    new.write_bytes(content)
+    new.chmod(stat.S_IMODE(before.st_mode))
+    if new.stat().st_mtime_ns == before.st_mtime_ns:
+        # BuildKit takes a file with the same size and time for unchanged
+        # (moby/buildkit#4950); a coarse clock must not make it so.
+        later = before.st_mtime_ns + 1_000_000
+        os.utime(new, ns=(later, later))
+    new.replace(path)
 
 
 def copy_context(source: Path, folder: Path, nonce: str | None) -> Context:

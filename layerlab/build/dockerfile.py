@@ -7,7 +7,8 @@ be present. Whether a Dockerfile is *right* is BuildKit's to say, in the build.
 
 import json
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 #: What ends a line that goes on in the next: the escape, but not two of them, and blanks.
@@ -81,6 +82,21 @@ class Dockerfile:
     directives: dict[str, str]
     instructions: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
+    #: Values of build arguments that are not the file's own.
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    #: Images that a build is given under their names (``--build-context``).
+    given: Collection[str] = ()
+
+    def built_with(
+        self, target: str | None, arguments: Mapping[str, str], given: Collection[str]
+    ) -> "Dockerfile":
+        """The file as a build with these options reads it: its last stage is the target.
+
+        A target that does not exist is left for BuildKit to complain about.
+        """
+        found = [stage.index for stage in self.stages if target and _is(stage, target)]
+        stages = self.stages[: found[-1] + 1] if found else self.stages
+        return replace(self, stages=stages, arguments=arguments, given=given)
 
     @property
     def syntax(self) -> str | None:
@@ -113,7 +129,7 @@ class Dockerfile:
     def images(self) -> list[str]:
         """The images that the build takes from outside: FROM, COPY --from and mounts, in order.
 
-        Build arguments have their default values, as in a build without ``--build-arg``. ``scratch``,
+        Build arguments have their default values where :meth:`built_with` set none. ``scratch``,
         earlier stages and names that stay unknown are left out, and so is what only those stages
         name that the last one does not need: BuildKit does not build them.
         """
@@ -131,7 +147,7 @@ class Dockerfile:
         return [
             name
             for name in outside
-            if name not in ("", "scratch") and "$" not in name and not name.isdecimal()
+            if name not in ("", "scratch", *self.given) and "$" not in name and not name.isdecimal()
         ]
 
     def lineage(self) -> tuple[str, list[Instruction]]:
@@ -199,11 +215,17 @@ class Dockerfile:
             if instruction.keyword == "ARG":
                 for word in instruction.value.split():
                     name, equals, value = word.partition("=")
-                    if equals:
+                    if name in self.arguments:
+                        arguments[name] = self.arguments[name]
+                    elif equals:
                         value = expand(value.strip("\"'"), arguments)
                         # Longer is no image's name, and doubling in each line would fill memory.
                         arguments[name] = value[:LONGEST_ARGUMENT]
         return arguments
+
+
+def _is(stage: Stage, target: str) -> bool:
+    return stage.name == target.lower() or str(stage.index) == target
 
 
 def parse(text: str) -> Dockerfile:

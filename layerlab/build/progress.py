@@ -9,7 +9,7 @@ Dockerfile that they point at) in between.
 import base64
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -147,6 +147,14 @@ class Progress:
         for update in status.get("logs") or ():
             vertex = self.vertexes.setdefault(update["vertex"], _Vertex())
             vertex.log = (vertex.log + base64.b64decode(update.get("data") or ""))[-_LOG_BYTES:]
+
+    def hide(self, masked: Callable[[str], str]) -> None:
+        """Have ``masked`` go over all that was said, before any of it is cut or joined."""
+        self.plain = [masked(line) for line in self.plain]
+        for vertex in self.vertexes.values():
+            vertex.name = masked(vertex.name)
+            vertex.error = masked(vertex.error) if vertex.error else None
+            vertex.log = masked(vertex.log.decode(errors="replace")).encode()
 
     def steps(self, dockerfile: Dockerfile) -> tuple[Step, ...]:
         """The numbered steps in the Dockerfile's order.

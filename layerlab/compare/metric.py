@@ -47,6 +47,7 @@ _COUNTS = {
     ("image-size", "image", "waste"): ("image.waste", "image, waste", "bytes"),
     ("image-size", "image", "layers"): ("image.layers", "image, layers", "layers"),
     ("layer-cache", "cold", "ran"): ("steps.cold", "steps of a cold build", "steps"),
+    ("layer-cache", "no-change", "ran"): ("steps.no-change", "steps run, no change", "steps"),
     ("layer-cache", "source-edit", "ran"): (
         "steps.source-edit",
         "steps run, source edit",

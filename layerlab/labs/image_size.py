@@ -164,7 +164,7 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Sizes:
                     lab.build(variant, context, "build")
                     lab.screen.doing(f"reading: {variant.name}")
                     image = from_engine(lab.endpoint, lab.tag(variant), memory, compress=True)
-                    anatomy = dissect(_understood(lab, variant, image))
+                    anatomy = dissect(understood(lab, variant, image))
                 except RunLost as problem:
                     sizes.problems.update({v.name: problem for v in variants})
                 except LabError as problem:
@@ -178,7 +178,7 @@ def measure(lab: Lab, variants: Sequence[Variant]) -> Sizes:
     return sizes
 
 
-def _understood(lab: Lab, variant: Variant, image: Image) -> Image:
+def understood(lab: Lab, variant: Variant, image: Image) -> Image:
     """The image with what its Dockerfile tells: its base, and the line of each own layer."""
     name, _ = variant.dockerfile.lineage()
     if base := next((base for base in lab.bases if base.name == name), None):

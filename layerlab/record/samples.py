@@ -12,6 +12,19 @@ from layerlab.run.health import HealthChange
 Value = tuple[str, float | None, str]
 
 
+#: What is known of an image: metric and unit.
+IMAGE_METRICS = (
+    ("unpacked", "bytes"),
+    ("files", "bytes"),
+    ("compressed", "bytes"),
+    ("own-unpacked", "bytes"),
+    ("own-files", "bytes"),
+    ("own-compressed", "bytes"),
+    ("waste", "bytes"),
+    ("layers", "layers"),
+)
+
+
 def samples(
     experiment: str,
     variant: Variant,
@@ -56,6 +69,8 @@ def build_samples(
     built: Build,
     invalid: str | None,
     context: str = "",
+    *,
+    control: bool = False,
 ) -> list[Sample]:
     """A build's values, as the store keeps them; the first is the one that its steps belong to."""
     values = (
@@ -63,6 +78,7 @@ def build_samples(
         ("engine", built.engine_seconds, "s"),
         ("context", built.context_bytes, "bytes"),
         ("reused", built.reused, "steps"),
+        ("ran", len(built.ran), "steps"),
     )
     return samples(
         "layer-cache",
@@ -72,6 +88,7 @@ def build_samples(
         number=number,
         position=position,
         invalid=invalid,
+        control=control,
         context=context,
     )
 
@@ -79,15 +96,18 @@ def build_samples(
 def image_values(anatomy: Anatomy) -> list[Value]:
     """An image's values."""
     total, own = anatomy.image.totals, anatomy.image.own
+    values = (
+        total.unpacked_bytes,
+        total.file_bytes,
+        total.compressed_bytes,
+        own.unpacked_bytes,
+        own.file_bytes,
+        own.compressed_bytes,
+        anatomy.waste_bytes,
+        total.layers,
+    )
     return [
-        ("unpacked", total.unpacked_bytes, "bytes"),
-        ("files", total.file_bytes, "bytes"),
-        ("compressed", total.compressed_bytes, "bytes"),
-        ("own-unpacked", own.unpacked_bytes, "bytes"),
-        ("own-files", own.file_bytes, "bytes"),
-        ("own-compressed", own.compressed_bytes, "bytes"),
-        ("waste", anatomy.waste_bytes, "bytes"),
-        ("layers", total.layers, "layers"),
+        (metric, value, unit) for (metric, unit), value in zip(IMAGE_METRICS, values, strict=True)
     ]
 
 

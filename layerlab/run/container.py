@@ -138,14 +138,15 @@ def timed(
     called: str,
     shell: Mapping[str, str] | None = None,
     port: int | None = None,
+    inside: int = ports.PORT,
 ) -> Iterator[tuple[str, float]]:
     """As :func:`started`, with ``last`` as the last words of `docker run`: the options, the image, the command.
 
-    Gives the container's name, and when `docker run` was begun, on the clock of ``time.monotonic``.
+    ``inside`` is the port at which the app listens in its container. Gives the container's name, and when `docker run` was begun, on the clock of ``time.monotonic``.
     """
     name = f"layerlab-{purpose}-{run.id}-{secrets.token_hex(2)}"
     words = ["run", "--detach", "--pull", "never", "--name", name]
-    words += ["--publish", ports.publishing(endpoint, port), *_LOG]
+    words += ["--publish", ports.publishing(endpoint, port, inside), *_LOG]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PIDS)]
     words += run.label_words
     words += last
@@ -217,8 +218,12 @@ def answering(
     called: str = "",
     limit_seconds: float = START_SECONDS,
     between_seconds: float = waiting.EXACT_SECONDS,
+    inside: int = ports.PORT,
+    path: str | None = None,
 ) -> Iterator[Container]:
     """A container that somebody started, once its app answers; it is asked every ``between_seconds``.
+
+    With a ``path`` only a good answer there counts, without one any answer at `/`.
 
     ``called`` is what errors call it in place of its name. A restarted container may have another
     address: ask again.
@@ -228,9 +233,9 @@ def answering(
             while the container is used, has the last lines of the container's log.
     """
     with with_log(endpoint, name):
-        address = _url(endpoint, name, called or name)
+        address = _url(endpoint, name, called or name, inside)
         answered = waiting.first_answer(
-            endpoint, name, address, called or name, ports.PORT, limit_seconds, between_seconds
+            endpoint, name, address, called or name, inside, limit_seconds, between_seconds, path
         )
         yield Container(name, address, answered)
 
@@ -261,9 +266,9 @@ def remove(endpoint: Endpoint, name: str) -> None:
             client.close()
 
 
-def _url(endpoint: Endpoint, name: str, called: str) -> str:
-    found = ports.published(endpoint, diagnosis.inspect(endpoint, name))
+def _url(endpoint: Endpoint, name: str, called: str, inside: int) -> str:
+    found = ports.published(endpoint, diagnosis.inspect(endpoint, name), inside)
     if found is None:
-        told = diagnosis.ended(endpoint, name) or f"its port {ports.PORT} is not published"
+        told = diagnosis.ended(endpoint, name) or f"its port {inside} is not published"
         raise LabError(f"{called}: {told}")
     return found

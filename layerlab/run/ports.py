@@ -24,12 +24,14 @@ class PortTaken(LabError):
     """Something else listens on the port that a container was to have."""
 
 
-def publishing(endpoint: Endpoint, port: int | None = None) -> str:
+def publishing(endpoint: Endpoint, port: int | None = None, inside: int = PORT) -> str:
     """The `--publish` that gives the app a port, else a free one: on the engine's loopback, if near.
+
+    ``inside`` is where it listens in its container.
 
     On an engine of another machine a port on its loopback could not be reached from here.
     """
-    return f"{'127.0.0.1' if endpoint.near else '0.0.0.0'}:{port or ''}:{PORT}"
+    return f"{'127.0.0.1' if endpoint.near else '0.0.0.0'}:{port or ''}:{inside}"
 
 
 def url(address: str, port: int) -> str:

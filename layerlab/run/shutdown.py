@@ -107,7 +107,7 @@ def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
         raise LabError(told)
     with ThreadPoolExecutor(2) as pool:
         flight = _take_off(pool, app.url) if in_flight else None
-        stopping = pool.submit(_docker_stop, endpoint, app.name)
+        stopping = pool.submit(docker_stop, endpoint, app.name)
         wait([stopping], timeout=GRACE_SECONDS - LATE_SECONDS)
         requests = [] if stopping.done() else [_ask(app.url, _LONGEST_SECONDS)]
         seconds = stopping.result()
@@ -125,7 +125,12 @@ def stop(endpoint: Endpoint, app: Container, *, in_flight: bool) -> Stop:
     )
 
 
-def _docker_stop(endpoint: Endpoint, name: str) -> float:
+def docker_stop(endpoint: Endpoint, name: str) -> float:
+    """Stop a container; returns how many seconds the command took.
+
+    Raises:
+        LabError: the engine fails.
+    """
     begun = time.monotonic()
     endpoint.run("stop", name, doing="docker stop", timeout=GRACE_SECONDS + _SLACK_SECONDS)
     return time.monotonic() - begun

@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from http.client import HTTPException
 
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
@@ -17,6 +18,10 @@ CALM_SECONDS = 0.05
 _LOOK_SECONDS = 0.3
 
 
+class _NotGood(HTTPException):
+    """An answer that says that the app is not ready."""
+
+
 def first_answer(
     endpoint: Endpoint,
     name: str,
@@ -25,8 +30,11 @@ def first_answer(
     port: int,
     limit_seconds: float,
     between_seconds: float = EXACT_SECONDS,
+    path: str | None = None,
 ) -> float:
-    """Wait until the app of a container answers at ``url``, with whatever; returns when it did.
+    """Wait until the app of a container answers at ``url``; returns when it did.
+
+    With a ``path`` a good answer there is waited for (2xx or 3xx), without one any answer at all.
 
     That is on the clock of ``time.monotonic``. Its ``port`` and ``called``, which stands for its name,
     are for the errors.
@@ -41,9 +49,11 @@ def first_answer(
         look_next = 0.0
         while True:
             try:
-                # Any answer will do, and its head: whether it is a good one is for who asks to judge.
+                # Its head will do.
                 patience = min(ASK_SECONDS, max(0.1, deadline - time.monotonic()))
-                asking.get(url, "/", patience, most_bytes=0)
+                status = asking.get(url, path or "/", patience, most_bytes=0).status
+                if path and not 200 <= status < 400:
+                    raise _NotGood(f"it answers {status} at {path}")
                 return time.monotonic()
             except asking.FAILURES as error:
                 now = time.monotonic()
@@ -52,9 +62,11 @@ def first_answer(
                         raise LabError(f"{called}: {told}") from error
                     looking = None
                 if now > deadline:
-                    told = diagnosis.silent(endpoint, name, port)
+                    ill = isinstance(error, _NotGood)
+                    told = str(error) if ill else diagnosis.silent(endpoint, name, port)
                     raise LabError(
-                        f"{called}: the app did not answer in {limit_seconds:g} s: {told}"
+                        f"{called}: the app did not answer {'well ' if ill else ''}in "
+                        f"{limit_seconds:g} s: {told}"
                     ) from error
                 if looking is None and now > look_next:
                     looking = aside.submit(diagnosis.ended, endpoint, name)

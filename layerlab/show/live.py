@@ -65,6 +65,12 @@ class Screen:
         text = shorten(plain(f"{what}  {detail}" if detail else what), room)
         self._bar.update(self._task, description=escape(text))
 
+    def more(self, pieces: int) -> None:
+        """There is more work than was known."""
+        if self._bar is not None:
+            total = self._bar.tasks[self._task].total or 0
+            self._bar.update(self._task, total=total + pieces)
+
     def done(self) -> None:
         """One piece of work has ended, or will not be done."""
         if self._bar is None:

@@ -1,0 +1,105 @@
+"""What a bench measured, as it is held and shown."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from layerlab.build.buildx import Build
+from layerlab.compare.comparison import Comparison, Verdict
+from layerlab.errors import LabError
+from layerlab.record.comparisons import comparisons
+from layerlab.record.store import Sample
+from layerlab.show import tables, verdicts
+from layerlab.show.section import Section
+from layerlab.text import plain, shorten
+
+
+@dataclass
+class Benched:
+    """What a bench measured."""
+
+    #: The variants' names; the first is what the others are compared with.
+    variants: Sequence[str]
+    margin: float
+    #: variant -> scenario -> its valid builds, without the baseline's second turns
+    builds: dict[str, dict[str, list[Build]]]
+    samples: list[Sample] = field(default_factory=list)
+    #: variant -> why it could not be measured
+    problems: dict[str, LabError] = field(default_factory=dict)
+    #: variant -> why its container could not be measured
+    unserved: dict[str, LabError] = field(default_factory=dict)
+    #: What ended the bench before its time.
+    lost: LabError | None = None
+    #: How many rounds there were.
+    rounds: int = 0
+    #: What a reader must know: which files are edited, a noisy machine.
+    findings: list[str] = field(default_factory=list)
+
+    @property
+    def baseline(self) -> str:
+        return self.variants[0]
+
+    @property
+    def question(self) -> str:
+        """See :class:`layerlab.lab.Result`."""
+        others = " and ".join(map(plain, self.variants[1:]))
+        return f"What do {others} cost, beside {plain(self.baseline)}?"
+
+    def comparisons(self) -> list[Comparison]:
+        """Each variant beside the baseline, metric by metric."""
+        return comparisons(self.samples, self.baseline, self.margin)
+
+    def decided(self) -> bool:
+        """Whether there is a verdict on all that is shown."""
+        return all(
+            one.verdict is not Verdict.UNDECIDED for one in verdicts.ordered(self.comparisons())
+        )
+
+    def of(self, variant: str) -> list[Comparison]:
+        """What is shown of a variant."""
+        found = [one for one in self.comparisons() if one.variant == variant]
+        return verdicts.ordered(found)
+
+    def answer(self) -> str:
+        """A sentence for each variant; see :class:`layerlab.lab.Result`."""
+        measured = [name for name in self.variants[1:] if name not in self.problems]
+        told = [verdicts.sentence(self.of(name)) for name in measured]
+        told += [f"{plain(name)} could not be measured." for name in self.problems]
+        return " ".join(filter(None, told)) or "Nothing was measured."
+
+    def sections(self, style: str, width: int) -> Iterator[Section]:
+        """The verdicts as tables; see :class:`layerlab.lab.Result`."""
+        baseline, shared = (
+            plain(self.baseline),
+            [one for v in self.variants[1:] for one in self.of(v)],
+        )
+        for name in self.variants[1:]:
+            if found := self.of(name):
+                title = f"{plain(name)} beside {baseline}, {_rounds(self.rounds)}"
+                yield Section(
+                    title, verdicts.table(found, style), tuple(verdicts.notes(found, self.margin))
+                )
+        if noise := verdicts.noise(self.of(shared[0].variant) if shared else [], style):
+            title = f"noise: {baseline} beside itself"
+            yield Section(title, noise, tuple(self.findings))
+        elif self.findings:
+            yield Section("this bench", "", tuple(self.findings))
+        for variant, by_scenario in self.builds.items():
+            for scenario, builds in by_scenario.items():
+                if builds:
+                    title = f"{plain(variant)}: steps, {scenario}"
+                    table = tables.steps(builds[-1], style, width)
+                    yield Section(title, table, on_request="steps")
+
+    def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
+        """None of its own: what is drawn is drawn of the comparisons."""
+        yield from ()
+
+
+def told(problem: LabError) -> str:
+    """A problem in one line, for a sample's reason."""
+    return shorten(str(problem), 300)
+
+
+def _rounds(count: int) -> str:
+    return f"{count} round{'s' * (count != 1)}"
