@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from layerlab.compare import gate, grammar
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.engine import leftovers
 from layerlab.errors import LabError
@@ -94,8 +95,16 @@ def compare(words: list[str]) -> int:
         help="on another machine or engine: what each run's times are divided by",
     )
     parser.add_argument("--margin", type=_share, default=DEFAULT_MARGIN, metavar="PERCENT")
+    parser.add_argument(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="GATE",
+        help="exit code 1 where the second run breaks it, e.g. 'image.unpacked > +5%%'; repeatable",
+    )
     parser.add_argument("--all", action="store_true", help="show metrics without a verdict, too")
     given = parser.parse_args(words)
+    gates = [grammar.parse(text) for text in given.fail_if]
     first, second = (_recording(word) for word in (given.first, given.second))
     found = between.compared(first, second, baseline=given.baseline, margin=given.margin)
     width = shutil.get_terminal_size().columns
@@ -106,7 +115,13 @@ def compare(words: list[str]) -> int:
     print(
         "", *(part for line in _foot(found, given.all) for part in wrapped(line, width)), sep="\n"
     )
-    return 0
+    gate.require(gates, {one.metric.name for one in found})
+    broken = gate.broken(gates, found)
+    lines = [f"failed: {line}" for line in broken]
+    lines += [f"undecided: {line}" for line in gate.untold(gates, found)]
+    for line in lines:
+        print(f"layerlab: {plain(line)}", file=sys.stderr)
+    return int(bool(broken))
 
 
 def _head(first: Recording, second: Recording) -> list[str]:

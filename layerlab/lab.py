@@ -12,6 +12,7 @@ from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
 from layerlab.build.options import Options
 from layerlab.build.variant import Variant
+from layerlab.compare.comparison import Comparison
 from layerlab.engine import bases, fresh, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
@@ -19,6 +20,7 @@ from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder, store_file
 from layerlab.record import host, resume, rounds
+from layerlab.record.comparisons import comparisons
 from layerlab.record.rounds import Earlier
 from layerlab.record.run import RunRecord, State
 from layerlab.record.samples import Value, samples
@@ -265,6 +267,13 @@ class Lab:
         if tag is None:
             self._built.add(variant.name)
         return built
+
+    def comparisons(self) -> list[Comparison]:
+        """Each variant beside the baseline; none where no variant was named as one."""
+        baseline = self.settings.baseline
+        if baseline is None:
+            return []
+        return comparisons(self.store.samples(self.run.id), baseline, self.settings.margin)
 
     def keep(
         self,

@@ -9,13 +9,13 @@ from pathlib import Path
 from layerlab.engine import bases
 from layerlab.folders import record_folder, write_record
 from layerlab.lab import Lab
-from layerlab.show import markdown, report
+from layerlab.show import markdown, report, verdicts
 from layerlab.show.anchor import anchor
 from layerlab.show.chapter import Chapter
 from layerlab.show.report import Fact
 from layerlab.show.section import Section
 from layerlab.show.sentence import count
-from layerlab.summary import footnotes, markdown_file, report_file, took
+from layerlab.summary import beside, footnotes, markdown_file, report_file, took
 
 
 def write(lab: Lab, chapters: Sequence[Chapter], step_summary: Path | None) -> None:
@@ -33,7 +33,11 @@ def write(lab: Lab, chapters: Sequence[Chapter], step_summary: Path | None) -> N
         for title, figure in chapter.figures:
             path = record_folder(lab.settings.project) / pictures[chapter.experiment, title]
             write_record(path, figure)
-    about = [took(lab.took, "github"), Section("This run", "", tuple(footnotes(lab)))]
+    about = [
+        *beside(lab, "github"),
+        took(lab.took, "github"),
+        Section("This run", "", tuple(footnotes(lab))),
+    ]
     parts = markdown.blocks(chapters, pictures, failures, about)
     write_record(markdown_file(lab), "\n\n".join(parts) + "\n")
     if step_summary is not None:
@@ -68,7 +72,7 @@ def page(lab: Lab, chapters: Sequence[Chapter], failures: dict[str, str]) -> str
         chapters,
         facts(lab),
         samples,
-        (),
+        verdicts.ordered(lab.comparisons()),
         about=[took(lab.took, "html")],
         failures=failures,
     )

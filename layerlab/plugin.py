@@ -13,8 +13,10 @@ import pytest
 
 from layerlab import lab as laboratory
 from layerlab import pages, replay, summary
+from layerlab.build.header import near
 from layerlab.build.variant import Variant, load, select
 from layerlab.chapters import chapter_of
+from layerlab.compare import gate, grammar
 from layerlab.engine import leftovers
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
@@ -54,6 +56,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="measure only this variant: a name, or the path of any Dockerfile; repeatable",
     )
     group.addoption("--rounds", type=int, default=2, metavar="N", help="rounds (default: 2)")
+    group.addoption(
+        "--baseline",
+        metavar="NAME",
+        help="the variant that the others are compared with, metric by metric",
+    )
+    group.addoption(
+        "--fail-if",
+        action="append",
+        default=[],
+        metavar="GATE",
+        help="exit code 1 where a variant breaks it, e.g. 'image.unpacked > +5%%' (docs/numbers.md); "
+        "needs --baseline; repeatable",
+    )
     group.addoption(
         "--steps",
         action="store_true",
@@ -103,6 +118,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for limit in ("build", "start"):
         if not config.getoption(f"{limit}_limit") > 0:
             raise bad_input(LabError(f"--{limit}-limit: give more than 0 seconds"))
+    if config.getoption("fail_if") and not config.getoption("baseline"):
+        raise bad_input(LabError("--fail-if compares with a variant: name it with --baseline"))
     config.addinivalue_line(
         "markers",
         "experiment(name, packaged=VARIANT): the lab that a test belongs to; some variants are for some "
@@ -143,6 +160,11 @@ class Session:
         self.endpoint: Endpoint | None = None
         self.lab: Lab | None = None
         self.reported: list[LabError] = []
+        try:
+            self.gates = [grammar.parse(text) for text in config.getoption("fail_if")]
+        except LabError as error:
+            raise bad_input(error) from error
+        self.broken: list[str] = []
         self.resumed: RunRecord | None = None
         #: How many tests of each experiment have not come to their end.
         self._left: Counter[str] = Counter()
@@ -237,6 +259,11 @@ class Session:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if self._broken:
             raise bad_input(self._broken)
+        baseline = self.config.getoption("baseline")
+        known = [variant.name for variant in _selected(session.items)]
+        if baseline and known and baseline not in known:
+            there = f"{near(baseline, known)}: the variants are {', '.join(known)}"
+            raise bad_input(LabError(f"--baseline {baseline}: this run does not measure it{there}"))
         used = [item for item in session.items if set(NEEDS_ENGINE) & set(_fixtures(item))]
         if not (used or self.resumed) or self.config.getoption("collectonly"):
             return
@@ -267,6 +294,7 @@ class Session:
             called_from=str(self.called_from),
             asked=tuple(self.config.getoption("variant")),
             rounds=self.config.getoption("rounds"),
+            baseline=self.config.getoption("baseline"),
             standins=self.config.getoption("standins"),
             build_limit_seconds=self.config.getoption("build_limit"),
             start_limit_seconds=self.config.getoption("start_limit"),
@@ -358,8 +386,23 @@ class Session:
         stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         if self.lab and session.exitstatus in stopped and self.lab.ending == State.DONE:
             self.lab.ending = State.INTERRUPTED
+        if self.lab and self.gates:
+            self._hold(session, self.lab)
         if self.reported and session.exitstatus in (0, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = BAD_INPUT
+
+    def _hold(self, session: pytest.Session, lab: Lab) -> None:
+        """Hold the variants to the gates."""
+        try:
+            found = lab.comparisons()
+            gate.require(self.gates, {one.metric.name for one in found})
+            self.broken = [f"failed: {line}" for line in gate.broken(self.gates, found)]
+            if self.broken and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            self.broken += [f"undecided: {line}" for line in gate.untold(self.gates, found)]
+        except LabError as error:
+            self.broken = [str(error)]
+            self.reported.append(error)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.lab is None:
@@ -374,6 +417,8 @@ class Session:
             terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
+        for line in self.broken:
+            terminalreporter.write_line(f"layerlab: {plain(line)}")
         step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         try:
             pages.write(self.lab, chapters, Path(step_summary) if step_summary else None)

@@ -9,7 +9,7 @@ from layerlab.engine.processors import Spent
 from layerlab.folders import record_folder
 from layerlab.lab import Lab
 from layerlab.record.run import State
-from layerlab.show import tables
+from layerlab.show import tables, verdicts
 from layerlab.show.chapter import Chapter
 from layerlab.show.section import Section
 from layerlab.text import plain
@@ -37,10 +37,22 @@ def sections(
         for section in asked or [Section(chapter.experiment, "")]:
             yield section.title, [*before, *section_lines(section, width)]
             before = []
+    for section in beside(lab, "simple"):
+        yield section.title, section_lines(section, width)
     if chapters:
         yield "what it took", section_lines(took(lab.took, "simple"), width)
     if chapters or lab.ending != State.DONE:
         yield "this run", [line for note in footnotes(lab) for line in wrapped(note, width)]
+
+
+def beside(lab: Lab, style: str) -> Iterator[Section]:
+    """Each variant beside the run's baseline, if one was named."""
+    found = verdicts.ordered(lab.comparisons())
+    for variant in dict.fromkeys(one.variant for one in found):
+        its = [one for one in found if one.variant == variant]
+        title = f"{plain(variant)} beside {plain(its[0].baseline)}"
+        notes = (verdicts.sentence(its), *verdicts.notes(its, lab.settings.margin))
+        yield Section(title, verdicts.table(its, style), notes)
 
 
 def answer_lines(chapter: Chapter, width: int) -> list[str]:

@@ -15,10 +15,12 @@ ORDER = (
     "rebuild.no-change",
     "rebuild.source-edit",
     "rebuild.requirements-edit",
+    "rebuild.unrelated-edit",
     "steps.cold",
     "steps.no-change",
     "steps.source-edit",
     "steps.requirements-edit",
+    "steps.unrelated-edit",
     "image.unpacked",
     "image.files",
     "image.compressed",
@@ -232,6 +234,8 @@ def _image(one: Comparison) -> str:
     if share < _ALIKE:
         amount = bytes_text(round(abs(change)))
         return f"is about as large as before ({amount} {'less' if change < 0 else 'more'})"
+    if change > 0 and share >= _TIMES - 1:
+        return f"is {_times(1 + share)} times as large"
     return f"is {_percent(share)} {'smaller' if change < 0 else 'larger'}"
 
 
