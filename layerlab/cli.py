@@ -14,11 +14,12 @@ import pytest
 from layerlab.build.variant import discover, load
 from layerlab.cli_bench import bench
 from layerlab.cli_image import images, secrets
+from layerlab.cli_record import compare, export, history, resumed
 from layerlab.engine import doctor
 from layerlab.engine.choice import private_engine
 from layerlab.engine.matrix import MATRIX
 from layerlab.errors import LabError, os_sentence
-from layerlab.plugin import BAD_INPUT
+from layerlab.plugin import BAD_INPUT, own_words
 from layerlab.text import plain
 
 USAGE = """\
@@ -30,6 +31,9 @@ usage: ./lab COMMAND [...]
   test [pytest arguments]    lint, type-check and run layerlab's own tests
   image IMAGE [IMAGE ...]    what images weigh and why: layers, waste, what is of no use; a gate for CI
   secrets IMAGE [-]          where values from standard input or a file can be read in an image; for CI, too
+  history                    the runs that were recorded here
+  compare RUN RUN            what differs between two runs, and how sure that is
+  export --format FORMAT     a run as JSON, CSV or Markdown
   engine start|stop|status|env|remove
                              our own private engine; eval "$(./lab engine env)" uses it in a shell
   doctor [--engine ENGINE]   what layerlab found on this machine, and what to do about it
@@ -70,6 +74,12 @@ def dispatch(words: list[str]) -> int:
             return images(rest)
         if command == "secrets":
             return secrets(rest)
+        if command == "history":
+            return history(rest)
+        if command == "compare":
+            return compare(rest)
+        if command == "export":
+            return export(rest)
         if command == "engine":
             return engine(rest)
         if command == "doctor":
@@ -101,7 +111,7 @@ def experiments(words: list[str]) -> int:
     for order in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(order) != signal.SIG_IGN:  # as under nohup
             signal.signal(order, signal.default_int_handler)
-    return _pytest(project, "experiments", words)
+    return _pytest(project, "experiments", resumed(project, words))
 
 
 def tests(words: list[str]) -> int:
@@ -115,10 +125,7 @@ def tests(words: list[str]) -> int:
 
 
 def _pytest(project: Path, folder: str, words: list[str]) -> int:
-    # pytest takes an option's value for a test file when it looks for its own settings: without
-    # this, `--variant ../other/my.Dockerfile` would make it read the settings of another project.
-    own = ["--rootdir", str(project), "--config-file", str(project / "pyproject.toml")]
-    status = int(pytest.main([*own, "-o", f"testpaths={folder}", *words]))
+    status = int(pytest.main([*own_words(project, folder), *words]))
     # pytest has codes of its own for a wrong command line (4) and for no test (5).
     return BAD_INPUT if status in (4, 5) else status
 

@@ -1,7 +1,11 @@
 """Where layerlab keeps its files: a cache for each user, a record for each project."""
 
 import os
+import tempfile
 from pathlib import Path
+
+#: In a project: its records.
+RECORD = ".layerlab"
 
 
 def cache_folder() -> Path:
@@ -17,6 +21,27 @@ def cache_folder() -> Path:
 
 def record_folder(project: Path) -> Path:
     """The folder of a project's records (store, tables), made when it is missing."""
-    folder = project / ".layerlab"
+    folder = project / RECORD
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
+
+
+def store_file(project: Path) -> Path:
+    """The file with all samples of a project; it need not exist."""
+    return project / RECORD / "store.sqlite"
+
+
+def write_record(path: Path, text: str) -> None:
+    """Write a file that only its owner can read; whoever looks sees the old one or the whole new one.
+
+    Raises:
+        OSError: it can't be written; the old one is as it was.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

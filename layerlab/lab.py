@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from layerlab.build import frontend
 from layerlab.build.buildx import Build, Request, build
@@ -17,9 +17,14 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost
-from layerlab.folders import record_folder
+from layerlab.folders import record_folder, store_file
+from layerlab.record import host, resume, rounds
+from layerlab.record.rounds import Earlier
+from layerlab.record.run import RunRecord, State
 from layerlab.record.samples import Value, samples
 from layerlab.record.store import Store
+from layerlab.show import chapter
+from layerlab.show.chapter import Chapter
 from layerlab.show.live import Screen
 from layerlab.show.section import Section
 
@@ -42,10 +47,31 @@ class Settings:
     baseline: str | None = None
     #: The share of the baseline that a difference must exceed to matter.
     margin: float = 0.05
+    #: The variants that were asked for, as they were named; () for all.
+    asked: tuple[str, ...] = ()
+    #: The folder that paths in ``words`` are relative to.
+    called_from: str = ""
+
+    def recorded(self) -> dict[str, Any]:
+        """The same for the record, which knows the project and the kind of run by itself."""
+        left_out = ("project", "kind")
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
 
 class Result(Protocol):
     """What a lab measured, ready to be shown."""
+
+    @property
+    def question(self) -> str:
+        """What the experiment asks, in one line."""
+        ...
+
+    def answer(self) -> str:
+        """The answer in one sentence, of what was measured; also where that is little or nothing.
+
+        It may quote names from outside, which have no control character and no line break.
+        """
+        ...
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
         """Tables in a tabulate format, for ``width`` columns of a terminal."""
@@ -84,6 +110,12 @@ class Lab:
         self.notes: list[str] = []
         #: What each lab measured, by its experiment's name.
         self.results: dict[str, Result] = {}
+        #: Of a run that is gone on with: what experiments showed that had come to their end.
+        self.recorded: dict[str, Chapter] = {}
+        #: How the run ends, as far as is known.
+        self.ending = State.DONE
+        #: The digest of the context that a variant was last built from, by variant.
+        self._contexts: dict[str, str] = {}
 
     def prepare(self, variants: Sequence[Variant]) -> None:
         """Have every base image and frontend present before anything is timed.
@@ -100,11 +132,52 @@ class Lab:
             except LabError as problem:
                 self.problems[variant.name] = problem
         self.bases = list(had.values())
+
+    def begin(self, variants: Sequence[Variant]) -> None:
+        """Record the run, before its first sample.
+
+        Raises:
+            RunLost: the store can't be written.
+        """
         self.store.begin_run(
             self.run.id,
-            {"host": self.endpoint.host, **asdict(self.endpoint.can)},
+            recorded_engine(self.endpoint),
             [asdict(base) for base in self.bases],
+            kind=self.settings.kind,
+            host=asdict(host.here()),
+            home=leftovers.home(),
+            settings=self.settings.recorded(),
+            variants={variant.name: variant.digest for variant in variants},
         )
+
+    def go_on(self, record: RunRecord) -> None:
+        """Take up a recorded run where it stopped; what it had measured to its end is kept.
+
+        Raises:
+            LabError: its base images are others now.
+            RunLost: the store can't be written.
+        """
+        resume.check_bases(record, self.bases)
+        now = self.context("resumed", None).digest
+        resume.check_context(record, {one.context for one in self.store.samples(record.id)}, now)
+        self.store.resume_run(record.id)
+        chapters = self.store.chapters(record.id)
+        self.recorded = {name: chapter.unpacked(content) for name, content in chapters.items()}
+
+    def earlier(
+        self, experiment: str, variants: Sequence[Variant], scenarios: Sequence[str]
+    ) -> Earlier:
+        """The rounds of an experiment that this run had measured before it was interrupted.
+
+        Samples of a round that was not complete are invalid from here on.
+        """
+        kept = [one for one in self.store.kept(self.run.id) if one.sample.experiment == experiment]
+        if not kept:
+            return Earlier()
+        names = [variant.name for variant in variants]
+        found = rounds.earlier(kept, self.store.steps(self.run.id), names, scenarios)
+        self.store.supersede(self.run.id, experiment, after_round=found.complete)
+        return found
 
     @contextmanager
     def spending(self, part: str) -> Iterator[None]:
@@ -188,6 +261,7 @@ class Lab:
             raise RunLost(built.failure.sentence)
         if built.failure:
             raise LabError(built.failure.sentence)
+        self._contexts[variant.name] = context.digest
         if tag is None:
             self._built.add(variant.name)
         return built
@@ -206,7 +280,8 @@ class Lab:
     ) -> None:
         """Record the values of one measurement, in round ``number``: metric, value, unit.
 
-        ``control`` is the baseline's second turn in a round; ``context`` is the digest of what was built.
+        ``control`` is the baseline's second turn in a round; ``context`` is the digest of what was built,
+        by default that of the variant's last build.
 
         Raises:
             RunLost: the store can't be written.
@@ -220,7 +295,7 @@ class Lab:
             position=position,
             invalid=invalid,
             control=control,
-            context=context,
+            context=context or self._contexts.get(variant.name, ""),
         ):
             self.store.add(self.run.id, sample)
 
@@ -242,6 +317,11 @@ class Lab:
         return self.tag(variant)
 
 
+def recorded_engine(endpoint: Endpoint) -> dict[str, Any]:
+    """An engine as the record has it: its address and what it can do."""
+    return {"host": endpoint.host, **asdict(endpoint.can)}
+
+
 def slug(variant: Variant) -> str:
     """A variant as a part of an image's name: its name's ASCII letters, and what tells it from all others."""
     kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in variant.name.lower())
@@ -256,23 +336,30 @@ def opened(
     settings: Settings,
     variants: Sequence[Variant],
     took: Mapping[str, Spent],
+    resumed: RunRecord | None = None,
 ) -> Iterator[Lab]:
     """A lab on an engine, ready to build ``variants``; ``took`` is what was done before.
 
-    Removes what dead runs left before it begins, and all that this run made when it ends.
+    Removes what dead runs left before it begins, and all that this run made when it ends. ``resumed`` is
+    the run to go on with, in place of a new one.
     """
     removed = [*leftovers.remove_dead(endpoint), *fresh.remove_dead()]
     if removed:
         screen.say(f"removed what an earlier run left: {', '.join(removed)}")
-    folder = record_folder(settings.project)
-    with leftovers.running() as run, Store(folder / "store.sqlite") as store:
+    record_folder(settings.project)
+    identity = resumed.id if resumed else None
+    with leftovers.running(identity) as run, Store(store_file(settings.project)) as store:
         lab = Lab(endpoint, run, store, screen, settings)
         try:
             lab.took.update(took)
             with lab.spending("base images"):
                 lab.prepare(variants)
+            if resumed:
+                lab.go_on(resumed)
+            else:
+                lab.begin(variants)
             yield lab
-            store.end_run(run.id)
+            store.end_run(run.id, lab.ending)
         finally:
             try:
                 leftovers.remove_run(endpoint, run)

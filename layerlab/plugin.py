@@ -3,26 +3,37 @@
 import os
 import shutil
 import sys
-from collections.abc import Generator
-from contextlib import ExitStack, nullcontext
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from layerlab import lab as laboratory
-from layerlab import summary
+from layerlab import pages, replay, summary
 from layerlab.build.variant import Variant, load, select
+from layerlab.chapters import chapter_of
+from layerlab.engine import leftovers
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.processors import Spent, spending
-from layerlab.errors import LabError, Unmet, os_sentence
+from layerlab.errors import LabError, RunLost, Unmet, os_sentence
 from layerlab.lab import Lab
+from layerlab.labs import layer_cache
+from layerlab.record import resume
+from layerlab.record.properties import medians
+from layerlab.record.run import RunRecord, State
+from layerlab.record.store import Outcome, now, reading
+from layerlab.show.chapter import packed
 from layerlab.show.live import Screen
 from layerlab.text import plain
 
 BAD_INPUT = 2
 NEEDS_ENGINE = ("lab", "endpoint")
+#: The experiments that go on after their last complete round; all others are measured anew.
+BY_ROUNDS = (layer_cache.EXPERIMENT,)
 #: Options that ask for more of what was measured.
 REQUESTS = ("steps", "layers", "plot", "timelines")
 
@@ -60,6 +71,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--timelines",
         action="store_true",
         help="show every change of a container's health, and every timeline, too",
+    )
+    group.addoption(
+        "--resume",
+        nargs="?",
+        const="last",
+        metavar="RUN",
+        help="go on where a killed or interrupted run stopped (the last, or that of this id), with the "
+        "words that it was given",
     )
     group.addoption(
         "--standins",
@@ -124,19 +143,33 @@ class Session:
         self.endpoint: Endpoint | None = None
         self.lab: Lab | None = None
         self.reported: list[LabError] = []
+        self.resumed: RunRecord | None = None
+        #: How many tests of each experiment have not come to their end.
+        self._left: Counter[str] = Counter()
 
     @property
     def project(self) -> Path:
         return self.config.rootpath
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The command line, without what `lab run` adds to it, and without `--resume`."""
+        words = list(map(str, self.config.invocation_params.args))
+        own = own_words(self.project, "experiments")
+        words = words[len(own) :] if words[: len(own)] == own else words
+        return tuple(word for word in words if not word.startswith("--resume="))
+
+    @property
+    def called_from(self) -> Path:
+        """The folder that paths on the command line are relative to: ./lab goes to its own."""
+        return Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
 
     def variants(self) -> list[Variant]:
         """The variants that were asked for; none when one of them is broken."""
         if self._variants is None:
             try:
                 asked = self.config.getoption("variant")
-                # The bootstrap script changes the folder; paths are the caller's.
-                here = Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
-                paths = select(self.project / "dockerfiles", asked, here)
+                paths = select(self.project / "dockerfiles", asked, self.called_from)
                 self._variants = [load(path) for path in paths]
             except LabError as error:
                 self._variants, self._broken = [], error
@@ -165,19 +198,56 @@ class Session:
         nothing = pytest.param(None, id="none", marks=pytest.mark.skip(why))
         return _named(found)[0] if found else nothing
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        if word := self.config.getoption("resume"):
+            try:
+                self._resume(word, items)
+            except LabError as error:
+                self._broken = self._broken or error
+
+    def _resume(self, word: str, items: list[pytest.Item]) -> None:
+        """Take the tests of experiments that had come to their end from the record.
+
+        Raises:
+            LabError: the run can't be gone on with.
+        """
+        home, alive = leftovers.home(), leftovers.alive()
+        with reading(self.project) as store:
+            record = resume.stopped(store.runs(), word if word != "last" else None, home, alive)
+            resume.check_words(record, self.words)
+            if self._broken:
+                raise self._broken
+            resume.check_variants(record, _selected(items))
+            outcomes = store.outcomes(record.id)
+            done = replay.ended(items, outcomes)
+            began = {one.sample.experiment for one in store.kept(record.id)}
+            for experiment in sorted(began - done - set(BY_ROUNDS)):
+                store.supersede(record.id, experiment)
+        items[:] = replay.replayed(items, outcomes, done)
+        self.resumed = record
+
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> list[str]:
+        if self.resumed is None:
+            return []
+        recorded = sum(isinstance(item, replay.Recorded) for item in items)
+        which = f"{recorded} of {len(items)} tests come from the record"
+        return [f"going on with the run {self.resumed.id}: {which}"]
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         if self._broken:
             raise bad_input(self._broken)
         used = [item for item in session.items if set(NEEDS_ENGINE) & set(_fixtures(item))]
-        if not used or self.config.getoption("collectonly"):
+        if not (used or self.resumed) or self.config.getoption("collectonly"):
             return
+        self._left.update(filter(None, map(replay.experiment_of, session.items)))
         took: dict[str, Spent] = {}
         if seconds := os.environ.get("LAYERLAB_ENVIRONMENT_SECONDS"):
             took["set-up"] = Spent(float(seconds))  # told by the bootstrap script that made it
         try:
             with spending() as took["engine"]:
                 self.endpoint = choose(self.config.getoption("engine"), self.screen.say)
-            if any("lab" in _fixtures(item) for item in used):
+            if self.resumed or any("lab" in _fixtures(item) for item in used):
                 self._open_lab(self.endpoint, _selected(session.items), took)
         except LabError as error:
             raise bad_input(error) from error
@@ -189,27 +259,52 @@ class Session:
     def _open_lab(
         self, endpoint: Endpoint, variants: list[Variant], took: dict[str, Spent]
     ) -> None:
+        if self.resumed:
+            resume.check_engine(self.resumed, laboratory.recorded_engine(endpoint))
         settings = laboratory.Settings(
             project=self.project,
+            words=self.words,
+            called_from=str(self.called_from),
+            asked=tuple(self.config.getoption("variant")),
             rounds=self.config.getoption("rounds"),
             standins=self.config.getoption("standins"),
             build_limit_seconds=self.config.getoption("build_limit"),
             start_limit_seconds=self.config.getoption("start_limit"),
         )
         self.lab = self.stack.enter_context(
-            laboratory.opened(endpoint, self.screen, settings, variants, took)
+            laboratory.opened(endpoint, self.screen, settings, variants, took, self.resumed)
         )
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        mark = item.get_closest_marker("experiment")
-        with self.lab.spending(mark.args[0]) if self.lab and mark else nullcontext():
+        experiment = replay.experiment_of(item)
+        if self.lab is None or experiment is None or isinstance(item, replay.Recorded):
             return (yield)
+        with self.lab.spending(experiment):
+            done = yield
+        self._left[experiment] -= 1
+        if not self._left[experiment] and experiment in self.lab.results:
+            chapter = packed(chapter_of(experiment, self.lab.results[experiment], _width()))
+            self._kept(lambda lab: lab.store.keep_chapter(lab.run.id, experiment, chapter))
+        return done
+
+    def _kept(self, work: Callable[[Lab], None]) -> None:
+        """Record something of the run itself; where the store can't be written, the run is lost."""
+        if self.lab is None or self.lab.ending == State.LOST:
+            return
+        try:
+            work(self.lab)
+        except RunLost as problem:
+            self.lab.ending = State.LOST
+            self.lab.notes.append(str(problem))
+            self.reported.append(problem)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        if call.when == "call" and self.config.getoption("xmlpath", None):
+            item.user_properties += self._properties(item)
         report = yield
         problem: object = call.excinfo.value if call.excinfo else None
         if isinstance(problem, OSError) and problem.filename is not None:
@@ -224,26 +319,85 @@ class Session:
             else:
                 report.longrepr = plain(str(problem))
                 self.reported.append(problem)
+        self._record(item, report, problem)
         return report
+
+    def _record(self, item: pytest.Item, report: pytest.TestReport, problem: object) -> None:
+        """Record what became of a part of a test; not of one that a resumed run must measure anew."""
+        experiment = replay.experiment_of(item)
+        if self.lab is None or experiment is None or isinstance(item, replay.Recorded):
+            return
+        if isinstance(problem, RunLost):
+            self.lab.ending = State.LOST
+        outcome = Outcome(
+            experiment=experiment,
+            nodeid=item.nodeid,
+            stage=report.when or "",
+            outcome=report.outcome,
+            told=replay.told(report),
+            fault=isinstance(problem, LabError),
+            seconds=report.duration,
+            ended=now(),
+        )
+        self._kept(lambda lab: lab.store.add_outcome(lab.run.id, outcome))
+
+    def _properties(self, item: pytest.Item) -> list[tuple[str, object]]:
+        """What was measured of a test's variant, for JUnit's file."""
+        mark = item.get_closest_marker("experiment")
+        if self.lab is None or mark is None:
+            return []
+        samples = self.lab.store.samples(self.lab.run.id)
+        return [
+            pair
+            for variant in _selected([item])
+            for pair in medians(samples, mark.args[0], variant.name)
+        ]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        if self.reported and session.exitstatus == pytest.ExitCode.TESTS_FAILED:
+        stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        if self.lab and session.exitstatus in stopped and self.lab.ending == State.DONE:
+            self.lab.ending = State.INTERRUPTED
+        if self.reported and session.exitstatus in (0, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = BAD_INPUT
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.lab is None:
             return
-        width = shutil.get_terminal_size().columns
+        width = _width()
         requested = [name for name in REQUESTS if self.config.getoption(name)]
-        for title, lines in summary.sections(self.lab, requested=requested, width=width):
+        chapters = [
+            *self.lab.recorded.values(),
+            *(chapter_of(name, result, width) for name, result in self.lab.results.items()),
+        ]
+        for title, lines in summary.sections(self.lab, chapters, requested=requested, width=width):
             terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
-        summary.write_markdown(self.lab)
+        step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        try:
+            pages.write(self.lab, chapters, Path(step_summary) if step_summary else None)
+        except OSError as error:
+            # A disk that is full names no file.
+            why = os_sentence(error) if error.filename else f"{error.strerror}: free some space"
+            terminalreporter.write_line(f"layerlab: the report is not written: {plain(why)}")
 
     def pytest_unconfigure(self) -> None:
         self.stack.close()
+
+
+def own_words(project: Path, folder: str) -> list[str]:
+    """What `lab run` and `lab test` tell pytest before the user's words.
+
+    pytest takes an option's value for a test file when it looks for its own settings: without
+    this, `--variant ../other/my.Dockerfile` would make it read the settings of another project.
+    """
+    settings = str(project / "pyproject.toml")
+    return ["--rootdir", str(project), "--config-file", settings, "-o", f"testpaths={folder}"]
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
 
 
 def _fixtures(item: pytest.Item) -> list[str]:
@@ -292,8 +446,12 @@ def selected_variants(request: pytest.FixtureRequest) -> list[Variant]:
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest) -> Lab:
+def lab(
+    request: pytest.FixtureRequest, record_testsuite_property: Callable[[str, object], None]
+) -> Lab:
     """The lab: an engine with its base images, a run, and a store for its samples."""
     found = _session(request).lab
     assert found is not None
+    record_testsuite_property("layerlab.run", found.run.id)
+    record_testsuite_property("layerlab.engine", plain(found.endpoint.described()))
     return found

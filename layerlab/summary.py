@@ -1,17 +1,17 @@
 """What a run says at its end: its tables, what they were measured on, where they are kept."""
 
 import textwrap
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from layerlab.engine import bases
 from layerlab.engine.processors import Spent
-from layerlab.errors import LabError
 from layerlab.folders import record_folder
 from layerlab.lab import Lab
+from layerlab.record.run import State
 from layerlab.show import tables
+from layerlab.show.chapter import Chapter
 from layerlab.show.section import Section
-from layerlab.show.tables import in_cell
 from layerlab.text import plain
 
 WAITING = (
@@ -21,19 +21,34 @@ WAITING = (
 
 
 def sections(
-    lab: Lab, *, requested: Collection[str], width: int
+    lab: Lab, chapters: Sequence[Chapter], *, requested: Collection[str], width: int
 ) -> Iterator[tuple[str, list[str]]]:
-    """The run's tables for a terminal: title and lines.
+    """The run's answers and tables for a terminal: title and lines.
 
     ``requested`` are the options with which the user asked for more.
     """
-    for result in lab.results.values():
-        for section in result.sections("simple", width):
-            if section.on_request is None or section.on_request in requested:
-                yield section.title, section_lines(section, width)
-    if lab.results:
+    for chapter in chapters:
+        asked = [
+            section
+            for section in chapter.sections["simple"]
+            if section.on_request is None or section.on_request in requested
+        ]
+        before = [*answer_lines(chapter, width), *([""] if asked else [])]
+        for section in asked or [Section(chapter.experiment, "")]:
+            yield section.title, [*before, *section_lines(section, width)]
+            before = []
+    if chapters:
         yield "what it took", section_lines(took(lab.took, "simple"), width)
+    if chapters or lab.ending != State.DONE:
         yield "this run", [line for note in footnotes(lab) for line in wrapped(note, width)]
+
+
+def answer_lines(chapter: Chapter, width: int) -> list[str]:
+    """What an experiment asked, and its answer."""
+    return [
+        *wrapped(plain(chapter.question), width),
+        *wrapped(plain(chapter.answer), width),
+    ]
 
 
 def took(parts: Mapping[str, Spent], style: str) -> Section:
@@ -59,12 +74,29 @@ def footnotes(lab: Lab) -> list[str]:
         f"Engine: {lab.endpoint.described()}",
         f"Bases: {bases.described(lab.bases)}",
         *map(plain, lab.notes),
-        f"Run {lab.run.id}; tables: {shown(markdown_file(lab))}; samples: {shown(lab.store.path)}",
+        *_recorded(lab),
+        f"Run {lab.run.id}; report: {shown(report_file(lab))}; tables: {shown(markdown_file(lab))}; "
+        + f"samples: {shown(lab.store.path)}",
     ]
+
+
+def _recorded(lab: Lab) -> list[str]:
+    """What was not measured now, and how to go on with what was not measured to its end."""
+    told = []
+    if lab.recorded:
+        names = ", ".join(lab.recorded)
+        told.append(f"From the record, measured before the run was resumed: {names}")
+    if lab.ending != State.DONE:
+        told.append("This run did not come to its end: `./lab run --resume` goes on with it.")
+    return told
 
 
 def markdown_file(lab: Lab) -> Path:
     return record_folder(lab.settings.project) / "tables.md"
+
+
+def report_file(lab: Lab) -> Path:
+    return record_folder(lab.settings.project) / "report.html"
 
 
 def wrapped(line: str, width: int) -> list[str]:
@@ -74,38 +106,7 @@ def wrapped(line: str, width: int) -> list[str]:
     )
 
 
-def indented(problem: LabError) -> str:
-    """A problem as a Markdown code block, whatever it quotes."""
-    return "\n".join(f"    {line}" for line in plain(str(problem)).splitlines())
-
-
 def shown(path: Path) -> str:
     """A path as people write it: relative to where they are, if it is below."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
-
-
-def write_markdown(lab: Lab) -> None:
-    """Write the run's tables to ``.layerlab/tables.md``, and its pictures beside it."""
-    if not lab.results:
-        return
-    file = markdown_file(lab)
-    parts: list[str] = []
-    for result in lab.results.values():
-        for section in result.sections("github", 120):
-            if section.on_request == "plot":
-                continue  # it is there as a picture
-            level = "##" if section.on_request is None else "###"
-            parts += [f"{level} {in_cell(section.title, 'github')}", section.table]
-            if section.notes:
-                notes = (in_cell(plain(note), "github") for note in section.notes)
-                parts.append("\n".join(f"- {note}" for note in notes))
-        parts += [f"![{title}]({path.name})" for title, path in result.figures(file.parent)]
-    parts += [
-        f"### {plain(variant)}: failed\n\n{indented(problem)}"
-        for variant, problem in lab.problems.items()
-    ]
-    spent = took(lab.took, "github")
-    parts += [f"## {spent.title}", spent.table, *(f"- {note}" for note in spent.notes)]
-    parts += ["## This run", "\n".join(f"- {line}" for line in footnotes(lab))]
-    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

@@ -4,11 +4,13 @@ import os
 import re
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -64,7 +66,10 @@ def nothing_left(endpoint: Endpoint) -> object:
 def test_a_good_dockerfile_passes(
     lab_run: LabRun, student: Callable[[str], Path], project: Path
 ) -> None:
-    done = lab_run(*BUILDING, "--variant", student(GOOD), "--rounds", "2")
+    junit, step = project / "junit.xml", project / "step.md"
+    words = ("--variant", student(GOOD), "--rounds", "2", "--junit-xml", junit)
+    step.write_text("# before\n")
+    done = lab_run(*BUILDING, *words, GITHUB_STEP_SUMMARY=str(step))
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(
         r"^student +[\d.]+ s 0/3 +[\d.]+ s 3/3 +[\d.]+ s 2/3 ", done.stdout, re.MULTILINE
@@ -72,8 +77,20 @@ def test_a_good_dockerfile_passes(
     assert re.search(r"^student +\d+\.\d +\d+\.\d ", done.stdout, re.MULTILINE)
     tables = (project / ".layerlab/tables.md").read_text()
     assert "python:3.11-slim" in tables
-    assert "![image size by parts](image-size.svg)" in tables
+    assert "](image-size.svg)" in tables
     assert "student" in (project / ".layerlab/image-size.svg").read_text()
+    answer = r"After an edit of main.py, student is back in [\d.]+ s and reuses 2 of 3 steps."
+    report = project / ".layerlab/report.html"
+    for shown in (done.stdout, tables, report.read_text(), step.read_text()):
+        assert re.search(answer, shown)
+    assert "report: .layerlab/report.html" in done.stdout
+    assert stat.S_IMODE(report.stat().st_mode) == 0o600
+    assert step.read_text().startswith("# before\n")
+    suite = ElementTree.parse(junit).getroot()[0]
+    named = {one.get("name"): one.get("value") for one in suite.iter("property")}
+    assert re.fullmatch(r"[\d.]+ s", named["source-edit.wall"])
+    assert re.fullmatch(r"\d+ bytes", named["image.unpacked"])
+    assert named["layerlab.run"] in report.read_text()
 
 
 def test_a_wasteful_one_is_told_which_step_and_why(
@@ -208,7 +225,7 @@ def test_an_ended_run_leaves_nothing_and_loses_nothing(
     project: Path,
     order: signal.Signals,
 ) -> None:
-    """The good variant's cold build is measured before the other one hangs and all is ended."""
+    """The good variant is primed before the other one hangs and all is ended."""
     if not endpoint.private:
         pytest.skip("the build's processes can be seen on the private engine only")
     marker = f"{5_000 + os.getpid() + order / 100}"
@@ -223,14 +240,15 @@ def test_an_ended_run_leaves_nothing_and_loses_nothing(
     wait_until(lambda: not sleeping(marker), 15)
     with sqlite3.connect(project / ".layerlab/store.sqlite") as store:
         kept = store.execute(
-            "SELECT scenario, count(*) FROM sample WHERE variant = 'good' AND metric = 'wall'"
+            "SELECT scenario, round FROM sample WHERE variant = 'good' AND metric = 'wall'"
         ).fetchall()
-    assert kept == [("cold", 1)]
+    assert kept == [("priming", 0)]
     if order == signal.SIGKILL:
         assert leftovers.remaining(endpoint)
         lab_run(*cache, "--variant", good, "--rounds", "1")
     else:
         assert process.returncode == 2, said
+        assert "`./lab run --resume` goes on with it" in said
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ def test_the_whole_lab(endpoint: Endpoint, project: Path, lab_run: LabRun) -> No
     assert max(map(len, shown.splitlines())) <= 80
     assert "All of it is as the file promises." in shown
     record = project / ".layerlab"
-    assert (record / "stack-start-service_healthy.svg").read_text().startswith("<svg ")
+    assert (record / "stack.svg").read_text().startswith("<svg ")
     with sqlite3.connect(record / "store.sqlite") as store:
         query = "SELECT metric, value FROM sample WHERE experiment = 'stack' AND scenario = ?"
         gated = dict(store.execute(query, ("service_healthy",)))

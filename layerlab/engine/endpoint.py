@@ -52,6 +52,8 @@ class Capabilities:
     platform: str
     cpus: int
     memory_bytes: int
+    #: What the engine calls itself: one ID for as long as its data root lives; "" where not known.
+    id: str = ""
 
 
 @dataclass(frozen=True)
@@ -235,5 +237,6 @@ def probe(endpoint: Endpoint) -> Endpoint:
             platform=f"{version['Os']}/{version['Arch']}",
             cpus=int(info.get("NCPU", 0)),
             memory_bytes=int(info.get("MemTotal", 0)),
+            id=str(info.get("ID") or ""),
         ),
     )

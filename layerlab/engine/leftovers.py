@@ -23,6 +23,7 @@ import docker.errors
 import requests.exceptions
 
 from layerlab.engine.endpoint import Endpoint
+from layerlab.errors import LabError
 from layerlab.folders import cache_folder
 
 RUN_LABEL = "dev.layerlab.run"
@@ -37,6 +38,13 @@ class Run:
 
     id: str
     folder: Path
+    #: Tells a run that is gone on with from what it was before.
+    again: str = ""
+
+    @property
+    def nonce(self) -> str:
+        """What no other run has, nor this one before it was gone on with: what it built may be cached."""
+        return self.id + self.again
 
     @property
     def labels(self) -> dict[str, str]:
@@ -56,16 +64,22 @@ def home() -> str:
 
 
 @contextmanager
-def running() -> Iterator[Run]:
-    """A new run; its folder is gone when it ends."""
-    identity = f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
+def running(identity: str | None = None) -> Iterator[Run]:
+    """A new run, or one that is gone on with; its folder is gone when it ends.
+
+    Raises:
+        LabError: the run of this identity lives.
+    """
+    again = f"-{secrets.token_hex(2)}" if identity else ""
+    identity = identity or f"{datetime.now(UTC):%Y%m%dt%H%M%S}-{secrets.token_hex(2)}"
     folder = cache_folder() / "runs" / identity
     with _births():
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         lock = _locked(folder)
-    assert lock is not None  # nobody else knows this name
+    if lock is None:
+        raise LabError(f"the run {identity} is running: wait for its end")
     try:
-        yield Run(identity, folder)
+        yield Run(identity, folder, again)
     finally:
         with _births():
             shutil.rmtree(folder, ignore_errors=True)

@@ -173,7 +173,7 @@ class _Bench:
         return context
 
     def _nonce(self, entrant: Entrant, number: int, scenario: str) -> str:
-        return f"{scenario} {self._lab.run.id}-{entrant.slug}-{number}"
+        return f"{scenario} {self._lab.run.nonce}-{entrant.slug}-{number}"
 
     def _turn(
         self, turn: Turn, edit: Edit | None, context: Context, failed: dict[Entrant, LabError]

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build.variant import Variant
 from layerlab.engine import fresh
@@ -59,6 +60,12 @@ class Lesson:
     steps: Sequence[Step] = field(default=())
     #: Why nothing was done, as a clause.
     lacking: str | None = None
+    question: ClassVar[str] = tables.QUESTION
+
+    def answer(self) -> str:
+        """How right the predictions were, and what the engine in use would lose."""
+        right = sum(not step.differences for step in self.steps)
+        return tables.answer(right, len(self.steps), would(self.used))
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
         """The results as tables; see :class:`layerlab.lab.Result`."""

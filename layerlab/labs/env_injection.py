@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build.variant import Variant
 from layerlab.errors import LabError
@@ -28,6 +29,14 @@ class Answers:
     values: Mapping[str, str | None]
     #: Ways that this engine or its client does not have, and why.
     lacking: Mapping[Way, str]
+    question: ClassVar[str] = tables.QUESTION
+
+    def answer(self) -> str:
+        """Who wins over all others; see :class:`layerlab.lab.Result`."""
+        return tables.answer(self._winners())
+
+    def _winners(self) -> dict[Pair, Way | None]:
+        return {one: self.winner(one) for one in env.pairs() if one.variable in self.values}
 
     def winner(self, pair: Pair) -> Way | None:
         """Whose value the app has, of two ways; None where it has neither's."""
@@ -39,11 +48,7 @@ class Answers:
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
         """The results as tables; see :class:`layerlab.lab.Result`."""
-        winners = {
-            (pair.one, pair.other): self.winner(pair)
-            for pair in env.pairs()
-            if pair.variable in self.values
-        }
+        winners = {(pair.one, pair.other): way for pair, way in self._winners().items()}
         yield Section(
             "environment: who wins when two ways set one variable",
             tables.winners(winners, self.lacking, style),

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build.header import ANY
 from layerlab.build.variant import Variant
@@ -30,12 +31,15 @@ from layerlab.run.health import (
 from layerlab.run.together import each
 from layerlab.show import health as shown
 from layerlab.show.lanes import lanes_svg
+from layerlab.show.plots import first_rows
 from layerlab.show.section import Section
 
 EXPERIMENT = "healthcheck"
 #: Containers that live at once: their waits overlap, and they leave the processors time to spare.
 AT_ONCE = 24
 MOST_AGAIN = 8
+#: Of a picture: all settings and a few dozen variants.
+_MOST_LANES = 150
 SCENARIOS = tuple(VARIANT_CASES)
 NO_HEALTHCHECK = (
     "its Dockerfile has no HEALTHCHECK, so Docker can't tell whether the app works: add one, such as "
@@ -62,6 +66,17 @@ class Healths:
     took_seconds: float
     #: Sentences that experiments found.
     findings: list[str] = field(default_factory=list)
+    question: ClassVar[str] = shown.QUESTION
+
+    def answer(self) -> str:
+        """How far off the rules' predictions were, and what the variants became."""
+        settings = [one.comparison for one in self.settings.values()]
+        starts = {
+            name.removesuffix(f": {VARIANT_CASES['start']}"): one.comparison
+            for name, one in self.variants.items()
+            if name.endswith(f": {VARIANT_CASES['start']}")
+        }
+        return shown.answer(settings, starts, self.problems)
 
     def of(self, name: str) -> Observed:
         """What was seen of a case.
@@ -126,8 +141,8 @@ class Healths:
                 (shown.LETTERS,),
                 on_request="timelines",
             )
-        # In Markdown there is a picture of them.
-        for name, one in {**settings, **variants}.items() if style != "github" else ():
+        # Elsewhere there is a picture of them.
+        for name, one in {**settings, **variants}.items() if style == "simple" else ():
             lines = "\n".join(shown.lanes(one, width))
             yield Section(f"health: {name}", lines, (shown.LEGEND,), on_request="timelines")
 
@@ -152,8 +167,11 @@ class Healths:
         if self.seen:
             path = folder / "health.svg"
             rows = {name: one.comparison for name, one in self.seen.items()}
-            lanes_svg("Health of a container, measured and predicted", rows, path)
-            yield "health timelines", path
+            title, some = first_rows(
+                "Health of a container, measured and predicted", rows, _MOST_LANES
+            )
+            lanes_svg(title, some, path)
+            yield title, path
 
 
 @dataclass(frozen=True)

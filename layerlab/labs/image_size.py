@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build.header import GOALS
 from layerlab.build.variant import Variant
@@ -17,7 +18,7 @@ from layerlab.lab import Lab
 from layerlab.record.samples import image_values
 from layerlab.show import bars, images
 from layerlab.show.images import Factor
-from layerlab.show.plots import Bar, stacked_svg
+from layerlab.show.plots import Bar, first_rows, stacked_svg
 from layerlab.show.section import Section
 from layerlab.show.units import megabytes
 from layerlab.text import plain, shorten
@@ -42,6 +43,12 @@ class Sizes:
     problems: dict[str, LabError]
     #: Sentences that experiments found.
     findings: list[str] = field(default_factory=list)
+    question: ClassVar[str] = images.QUESTION
+
+    def answer(self) -> str:
+        """The smallest and the largest image; see :class:`layerlab.lab.Result`."""
+        failed = [one.name for one in self.variants if one.name in self.problems]
+        return images.answer(self.anatomies, failed)
 
     def of(self, name: str) -> Anatomy:
         """A variant's image.
@@ -116,8 +123,10 @@ class Sizes:
         """The parts of every image as a picture; see :class:`layerlab.lab.Result`."""
         if self.anatomies:
             path = folder / "image-size.svg"
-            stacked_svg("Image size by parts (file bytes)", self.bars(), path)
-            yield "image size by parts", path
+            bars_of = {bar.name: bar for bar in self.bars()}
+            title, some = first_rows("Image size by parts (file bytes)", bars_of)
+            stacked_svg(title, list(some.values()), path)
+            yield title, path
 
 
 def bar(name: str, anatomy: Anatomy) -> Bar:

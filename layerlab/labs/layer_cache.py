@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build import cachemiss
 from layerlab.build.buildx import Build
@@ -13,13 +15,25 @@ from layerlab.compare.rounds import interleaved
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab, slug
 from layerlab.record.samples import build_samples
+from layerlab.show import layer_cache as shown
 from layerlab.show import tables
+from layerlab.show.buildtimes import timeline_svg
+from layerlab.show.dots import samples_svg
+from layerlab.show.plots import first_rows
 from layerlab.show.section import Section
 from layerlab.text import plain
 
 EXPERIMENT = "layer-cache"
 COLD = "cold"
+PRIMING = "priming"
 SCENARIOS = (COLD, *(edit.scenario for edit in EDITS))
+#: What an answer tells, the most interesting first.
+_ASKED = (
+    *((e.scenario, f"after an edit of {e.path}") for e in EDITS if e.scenario == "source-edit"),
+    (COLD, "from nothing"),
+)
+#: The scenarios whose steps are drawn.
+_PICTURED = (COLD, "source-edit")
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,12 @@ class Rebuilds:
     problems: dict[str, LabError]
     #: How many rounds were asked for.
     count: int = field(default=0, kw_only=True)
+    question: ClassVar[str] = shown.QUESTION
+
+    def answer(self) -> str:
+        """What an edit of the source costs; see :class:`layerlab.lab.Result`."""
+        failed = [name for name in self.builds if name in self.problems]
+        return shown.answer(self.builds, _ASKED, failed)
 
     def rounds(self, variant: Variant, scenario: str) -> list[Build]:
         """A scenario's builds.
@@ -61,42 +81,143 @@ class Rebuilds:
                     yield Section(title, table, on_request="steps")
 
     def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """No pictures yet."""
-        yield from ()
+        """The steps of a cold build beside those of a rebuild, and every build's time."""
+        builds = {name: its for name, its in self.builds.items() if its[COLD]}
+        if not builds:
+            return
+        title, some = first_rows("A cold build beside the rebuild after an edit of main.py", builds)
+        last = {
+            name: {one: its[one][-1] for one in _PICTURED if its[one]} for name, its in some.items()
+        }
+        path = folder / "builds.svg"
+        timeline_svg(title, last, path)
+        yield title, path
+        for scenario in (COLD, *(e.scenario for e in EDITS if e.path)):
+            seconds = {
+                name: [build.wall_seconds for build in its[scenario]]
+                for name, its in builds.items()
+                if its[scenario]
+            }
+            if seconds:
+                title, some_seconds = first_rows(f"Seconds of every build: {scenario}", seconds)
+                path = folder / f"{scenario}.svg"
+                samples_svg(title, some_seconds, "s", path)
+                yield title, path
 
 
 def measure(lab: Lab, variants: Sequence[Variant]) -> Rebuilds:
     """Measure a cold build and each rebuild of each variant, round by round.
 
-    Within a round the variants take turns at every scenario. A variant whose build fails is left
-    out from there on; the others go on.
+    Each variant is built once before, which is never counted: what is slow for once (a base that is
+    read for the first time) is nobody's. Within a round the variants take turns at every scenario. A
+    variant whose build fails is left out from there on; the others go on. A run that is gone on with
+    begins after its last complete round.
     """
     rounds = lab.settings.rounds
+    earlier = lab.earlier(EXPERIMENT, variants, SCENARIOS)
     builds: dict[str, dict[str, list[Build]]] = {
-        variant.name: {scenario: [] for scenario in SCENARIOS} for variant in variants
+        variant.name: {one: earlier.of(variant.name, one) for one in SCENARIOS}
+        for variant in variants
     }
     result = Rebuilds(builds, lab.problems, count=rounds)
-    with lab.screen.work("layer cache", len(variants) * len(SCENARIOS) * rounds):
-        for number, order in interleaved(variants, rounds):
+    for variant in variants:
+        if (failed := earlier.failures.get(variant.name)) and failed.invalid:
+            told = failed.invalid if failed.value is None else _void(variant, failed.invalid)
+            result.problems.setdefault(variant.name, LabError(told))
+    left = [one for one in interleaved(variants, rounds) if one[0] > earlier.complete]
+    turns = len(variants) * (len(SCENARIOS) * len(left) + bool(left))
+    with lab.screen.work("layer cache", turns):
+        for position, variant in enumerate(variants if left else (), 1):
+            if variant.name not in {*result.problems, *earlier.primed}:
+                with _kept_problems(result, variants, variant):
+                    _prime(lab, variant, position)
+            lab.screen.done()
+        for number, order in left:
             contexts: dict[str, Context] = {}
             for edit in (None, *EDITS):
                 for position, variant in enumerate(order, 1):
                     if variant.name in result.problems:
                         lab.screen.done()
                         continue
-                    try:
+                    with _kept_problems(result, variants, variant):
                         built = _rebuild(lab, variant, edit, number, position, contexts)
-                    except RunLost as problem:
-                        result.problems.update({v.name: problem for v in variants})
-                    except LabError as problem:
-                        result.problems[variant.name] = problem
-                    else:
                         result.builds[variant.name][scenario_of(edit)].append(built)
                     lab.screen.done()
             for context in contexts.values():
                 shutil.rmtree(context.folder)
     lab.results[EXPERIMENT] = result
     return result
+
+
+@contextmanager
+def _kept_problems(
+    result: Rebuilds, variants: Sequence[Variant], variant: Variant
+) -> Iterator[None]:
+    """A variant's problem is kept for its tests; one that ends the run is every variant's."""
+    try:
+        yield
+    except RunLost as problem:
+        result.problems.update({v.name: problem for v in variants})
+    except LabError as problem:
+        result.problems[variant.name] = problem
+
+
+def _prime(lab: Lab, variant: Variant, position: int) -> None:
+    """Build a variant of the app as it is, from the cache where that has it."""
+    context = lab.context(f"{PRIMING}-{slug(variant)}", None)
+    built = _build(lab, variant, context, PRIMING, (0, position), PRIMING, cold=False)
+    _keep(lab, variant, PRIMING, (0, position), built, None, context)
+    shutil.rmtree(context.folder)
+
+
+def _build(
+    lab: Lab,
+    variant: Variant,
+    context: Context,
+    scenario: str,
+    turn: tuple[int, int],
+    what: str,
+    *,
+    cold: bool,
+) -> Build:
+    """One build of a round and position; that it failed is recorded, too."""
+    try:
+        return lab.build(variant, context, what, cold=cold)
+    except RunLost:
+        raise
+    except LabError as problem:
+        number, position = turn
+        lab.keep(
+            EXPERIMENT,
+            variant,
+            scenario,
+            ("wall", None, "s"),
+            number=number,
+            position=position,
+            invalid=str(problem),
+            context=context.digest,
+        )
+        raise
+
+
+def _keep(
+    lab: Lab,
+    variant: Variant,
+    scenario: str,
+    turn: tuple[int, int],
+    built: Build,
+    invalid: str | None,
+    context: Context,
+) -> None:
+    for sample in build_samples(variant, scenario, *turn, built, invalid, context.digest):
+        lab.store.add(lab.run.id, sample, built.steps if sample.metric == "wall" else ())
+
+
+def _void(variant: Variant, invalid: str) -> str:
+    return (
+        f"{variant.path.name}: the measurement is void: {invalid}; is another program using "
+        "or pruning this engine's build cache?"
+    )
 
 
 def _rebuild(
@@ -107,26 +228,23 @@ def _rebuild(
     position: int,
     contexts: dict[str, Context],
 ) -> Build:
-    nonce = f"{lab.run.id}-{slug(variant)}-{number}"
+    nonce = f"{lab.run.nonce}-{slug(variant)}-{number}"
     if edit is None:
         contexts[variant.name] = lab.context(nonce, nonce)
     else:
         contexts[variant.name].apply(edit, nonce)
     scenario = scenario_of(edit)
     what = f"{scenario}, round {number}/{lab.settings.rounds}"
-    built = lab.build(variant, contexts[variant.name], what, cold=edit is None)
+    context, turn = contexts[variant.name], (number, position)
+    built = _build(lab, variant, context, scenario, turn, what, cold=edit is None)
     invalid = None
     if edit is None:
         invalid = cachemiss.invalid_cold(built)
     elif edit.path is None:
         invalid = cachemiss.invalid_no_change(built)
-    for sample in build_samples(variant, scenario, number, position, built, invalid):
-        lab.store.add(lab.run.id, sample, built.steps if sample.metric == "wall" else ())
+    _keep(lab, variant, scenario, turn, built, invalid, context)
     if invalid:
-        raise LabError(
-            f"{variant.path.name}: the measurement is void: {invalid}; is another program using "
-            "or pruning this engine's build cache?"
-        )
+        raise LabError(_void(variant, invalid))
     return built
 
 

@@ -84,7 +84,7 @@ class _Measuring:
 
     def _copy(self, way: Way, called: str) -> Marked:
         context = self._lab.context(f"{EXPERIMENT}-{called}/app", None)
-        run = self._lab.run.id
+        run = self._lab.run.nonce
         return marks.mark(context, run, f"{run}-{called}")
 
     def _interrupt(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build.header import ANY, GOALS
 from layerlab.build.variant import Variant
@@ -74,6 +75,11 @@ class Lives:
     wall_seconds: float = 0.0
     #: What all would take one after another.
     serial_seconds: float = 0.0
+    question: ClassVar[str] = tables.QUESTION
+
+    def answer(self) -> str:
+        """How many end cleanly, and which do not; see :class:`layerlab.lab.Result`."""
+        return tables.answer(self.lives, self.problems)
 
     def of(self, name: str) -> Life:
         """What a case did.

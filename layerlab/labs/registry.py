@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build.variant import Variant
 from layerlab.engine import bases, fresh, relay
@@ -11,13 +12,15 @@ from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab
 from layerlab.labs.transferring import Measuring
 from layerlab.run import registry
-from layerlab.run.moves import FIRST, PULL, PUSHES, UPDATE, Moves, judge
+from layerlab.run.moves import FIRST, PULL, PUSHED_EDITS, PUSHES, UPDATE, Moves, judge
 from layerlab.run.transfers import Push
 from layerlab.show import registry as tables
 from layerlab.show.section import Section
 from layerlab.show.units import bytes_text
 
 EXPERIMENT = "registry"
+#: What an answer tells: the edit of the source.
+_ASKED = next((e.scenario, e.path or "") for e in PUSHED_EDITS if e.scenario == "source-edit")
 #: So much may the image lab's compressed size differ: it models gzip with another compressor than Docker's.
 #: Measured: +2.2 % and +2.3 % on Engine 28.5 (Go 1.27).
 TOLERANCE = 0.05
@@ -34,6 +37,11 @@ class Transfers:
     problems: dict[str, LabError]
     #: Why nothing is pulled, as a clause; None where it is.
     lacking: str | None = field(default=None, kw_only=True)
+    question: ClassVar[str] = tables.QUESTION
+
+    def answer(self) -> str:
+        """What a push sends after an edit of the source; see :class:`layerlab.lab.Result`."""
+        return tables.answer(self.moves, _ASKED, self.problems)
 
     def of(self, variant: Variant) -> Moves:
         """A variant's.

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 from layerlab.build.variant import Variant
 from layerlab.errors import LabError
@@ -50,6 +51,11 @@ class Reloads:
     #: What all took, and what it would have taken one after another.
     wall_seconds: float = 0
     waited_seconds: float = 0
+    question: ClassVar[str] = tables.QUESTION
+
+    def answer(self) -> str:
+        """What a save of one file takes in each way; see :class:`layerlab.lab.Result`."""
+        return tables.answer(self.outcomes, [way.name for way in self.problems])
 
     def of(self, way: Way) -> dict[Save, Outcome]:
         """A way's outcomes.

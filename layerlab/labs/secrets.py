@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from layerlab.build.variant import Variant
 from layerlab.engine.command import run as run_command
@@ -55,6 +55,11 @@ class Readers:
     lacking: Mapping[Way, str]
     #: The halves of what was looked for, which are to be nowhere else; it tells nobody what they are.
     needles: Needles = field(repr=False, compare=False)
+    question: ClassVar[str] = tables.QUESTION
+
+    def answer(self) -> str:
+        """Which ways keep a secret from whom; see :class:`layerlab.lab.Result`."""
+        return tables.answer(self.found, self.lacking)
 
     def of(self, way: Way, person: str | None = None) -> list[Found]:
         """Where a person, or anybody, read the secret of a way."""

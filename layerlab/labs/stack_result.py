@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from layerlab.errors import LabError
 from layerlab.run.absence import Away, Gap, Rebuilt
@@ -38,6 +38,11 @@ class Stacks:
     kinds: Kinds | None = None
     #: Seconds until the stack was ready with a variant as its web image; or why it was not.
     variants: dict[str, float | LabError] = field(default_factory=dict)
+    question: ClassVar[str] = tables.QUESTION
+
+    def answer(self) -> str:
+        """What a start, a kill and an absence cost; see :class:`layerlab.lab.Result`."""
+        return tables.answer(self.starts, self.away, self.gap, self.variants)
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
         """The results as tables; see :class:`layerlab.lab.Result`."""

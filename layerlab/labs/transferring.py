@@ -156,7 +156,7 @@ class Measuring:
         repositories a layer is, and try the one with the most like path first (containerd,
         core/remotes/docker; moby, distribution/push_v2.go).
         """
-        return f"{self._lab.run.id.partition('t')[2]}/{name}"
+        return f"{self._lab.run.nonce.partition('t')[2]}/{name}"
 
     def one(self, variant: Variant, position: int, images: Images) -> Moves:
         """A variant's pushes and pulls, one after another and alone."""

@@ -2,43 +2,32 @@
 
 import json
 import math
-import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from layerlab.build.progress import Step
-from layerlab.errors import LabError, RunLost
+from layerlab.errors import LabError
+from layerlab.folders import store_file
+from layerlab.record.file import File
+from layerlab.record.run import RunRecord, State
 
-#: Kept in SQLite's user_version; a newer one is refused rather than misread.
-SCHEMA_VERSION = 1
-_SCHEMA = """
-CREATE TABLE run (
-    id TEXT PRIMARY KEY, started TEXT NOT NULL, ended TEXT,
-    engine TEXT NOT NULL,      -- JSON: the endpoint and its capabilities
-    bases TEXT NOT NULL        -- JSON: name, image id, stand-in or official
-);
-CREATE TABLE sample (
-    id INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES run, measured TEXT NOT NULL,
-    experiment TEXT NOT NULL, variant TEXT NOT NULL,
-    digest TEXT NOT NULL,      -- sha256 of the variant's Dockerfile and ignore file
-    scenario TEXT NOT NULL, round INTEGER NOT NULL,
-    position INTEGER NOT NULL, -- the variant's turn within the round, from 1
-    metric TEXT NOT NULL, value REAL, unit TEXT NOT NULL,
-    valid INTEGER NOT NULL, reason TEXT
-);
-CREATE TABLE step (
-    sample INTEGER NOT NULL REFERENCES sample, ordinal INTEGER NOT NULL,
-    stage TEXT NOT NULL, position INTEGER NOT NULL, total INTEGER NOT NULL,
-    instruction TEXT NOT NULL, line INTEGER NOT NULL, cached INTEGER NOT NULL,
-    seconds REAL NOT NULL, offset_seconds REAL NOT NULL, error TEXT,
-    PRIMARY KEY (sample, ordinal)
-);
-CREATE INDEX sample_of_run ON sample (run, experiment, variant, scenario);
-"""
+#: How long another program may hold a store that someone wants to read.
+READ_WAIT_SECONDS = 5
+#: What samples say that were measured before a run was interrupted, and then anew.
+SUPERSEDED = "measured anew after an interruption"
+_RUN = "id, kind, started, ended, ending, resumed, engine, bases, host, home, settings, variants"
+_SAMPLE = (
+    "experiment, variant, digest, scenario, round, position, metric, value, unit, reason, control,"
+    " context"
+)
+_STEP = (
+    "sample, ordinal, stage, position, total, instruction, line, cached, seconds, offset_seconds,"
+    " error, end_line"
+)
+_OUTCOME = "experiment, nodeid, stage, outcome, told, fault, seconds, ended"
 
 
 @dataclass(frozen=True)
@@ -49,10 +38,11 @@ class Sample:
     variant: str
     digest: str
     scenario: str
+    #: From 1; 0 is the priming, which is never counted.
     round: int
     position: int
     metric: str
-    #: None where there is none, because the measurement failed or timed out: ``invalid`` says why.
+    #: None where the turn failed or timed out: ``invalid`` says why.
     value: float | None
     #: "s", "bytes", "steps", "layers" or "requests".
     unit: str
@@ -64,138 +54,264 @@ class Sample:
     context: str = ""
 
 
-class Store:
-    """The store of a project. Every method that adds something has committed it when it returns."""
+@dataclass(frozen=True)
+class Kept:
+    """A sample in the store."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            self._db = sqlite3.connect(path, timeout=30, isolation_level=None)
-            # Readers do not stop a run, and a killed run leaves a store that opens.
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA foreign_keys=ON")
-            self._prepare()
-        except sqlite3.Error as error:
-            raise LabError(
-                f"the store {path} can't be used: {error}: move the file away to begin a new one"
-            ) from error
+    #: Tells it from all others of this store.
+    id: int
+    #: When it was kept, in UTC (ISO 8601).
+    measured: str
+    sample: Sample
 
-    def _prepare(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0:
-            for statement in _SCHEMA.split(";\n"):
-                if statement.strip():
-                    self._db.execute(statement)
-            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        self._db.execute("COMMIT")
-        if version > SCHEMA_VERSION:
-            raise LabError(
-                f"the store {self.path} was written by a newer layerlab (schema {version}, this one "
-                f"knows {SCHEMA_VERSION}): upgrade layerlab, or move the file away"
-            )
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a part of a test."""
+
+    experiment: str
+    nodeid: str
+    #: "setup", "call" or "teardown"
+    stage: str
+    #: "passed", "failed" or "skipped"
+    outcome: str
+    #: What pytest said of it.
+    told: str | None
+    #: Whether what was given is wrong, rather than not as expected.
+    fault: bool
+    seconds: float
+    #: In UTC (ISO 8601).
+    ended: str
+
+
+class Store(File):
+    """The store of a project: what is in it, and what is added to it."""
 
     def begin_run(
-        self, run: str, engine: Mapping[str, Any], bases: list[Mapping[str, Any]]
+        self,
+        run: str,
+        engine: Mapping[str, Any],
+        bases: Sequence[Mapping[str, Any]],
+        *,
+        kind: str = "run",
+        host: Mapping[str, Any] | None = None,
+        home: str = "",
+        settings: Mapping[str, Any] | None = None,
+        variants: Mapping[str, str] | None = None,
     ) -> None:
-        """Record a run before its first sample."""
-        self._execute(
-            "INSERT INTO run (id, started, engine, bases) VALUES (?, ?, ?, ?)",
-            (run, _now(), json.dumps(engine), json.dumps(bases)),
-        )
+        """Record a run before its first sample; see :class:`layerlab.record.run.RunRecord`."""
+        texts = [json.dumps(one) for one in (engine, bases, host or {}, settings or {})]
+        values = (run, now(), kind, home, *texts, json.dumps(variants or {}))
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO run (id, started, kind, home, engine, bases, host, settings, variants)"
+                f" VALUES ({_marks(values)})",
+                values,
+            )
 
-    def end_run(self, run: str) -> None:
-        """Record that a run came to its end; a killed run has none."""
-        self._execute("UPDATE run SET ended = ? WHERE id = ?", (_now(), run))
+    def resume_run(self, run: str) -> None:
+        """Record that a run is gone on with: it has not ended."""
+        resumed = json.dumps([*self.run(run).resumed, now()])
+        with self._writing() as db:
+            db.execute(
+                "UPDATE run SET ended = NULL, ending = NULL, resumed = ? WHERE id = ?",
+                (resumed, run),
+            )
 
-    def add(self, run: str, sample: Sample, steps: tuple[Step, ...] = ()) -> None:
-        """Record a sample and the steps that it was measured on, in one transaction."""
+    def end_run(self, run: str, ending: State = State.DONE) -> None:
+        """Record how a run ended; a killed run has no end."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE run SET ended = ?, ending = ? WHERE id = ?", (now(), str(ending), run)
+            )
+
+    def add(self, run: str, sample: Sample, steps: Sequence[Step] = ()) -> None:
+        """Record a sample and the steps that it was measured on, in one transaction.
+
+        Raises:
+            LabError: the value is no number, or there is none and no reason why.
+            RunLost: the store can't be written.
+        """
         if sample.value is None and sample.invalid is None:
             raise LabError(f"a sample of {sample.metric} has no value, and no reason why")
         if sample.value is not None and not math.isfinite(sample.value):
             raise LabError(f"a sample of {sample.metric} has the value {sample.value}")
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            cursor = self._db.execute(
-                "INSERT INTO sample (run, measured, experiment, variant, digest, scenario, round,"
-                " position, metric, value, unit, valid, reason)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    run,
-                    _now(),
-                    sample.experiment,
-                    sample.variant,
-                    sample.digest,
-                    sample.scenario,
-                    sample.round,
-                    sample.position,
-                    sample.metric,
-                    sample.value,
-                    sample.unit,
-                    sample.invalid is None,
-                    sample.invalid,
-                ),
+        values = (
+            run,
+            now(),
+            sample.invalid is None,
+            sample.experiment,
+            sample.variant,
+            sample.digest,
+            sample.scenario,
+            sample.round,
+            sample.position,
+            sample.metric,
+            sample.value,
+            sample.unit,
+            sample.invalid,
+            sample.control,
+            sample.context,
+        )
+        with self._writing() as db:
+            added = db.execute(
+                f"INSERT INTO sample (run, measured, valid, {_SAMPLE}) VALUES ({_marks(values)})",
+                values,
+            ).lastrowid
+            rows = [_step_row(added, ordinal, step) for ordinal, step in enumerate(steps)]
+            if rows:
+                db.executemany(f"INSERT INTO step ({_STEP}) VALUES ({_marks(rows[0])})", rows)
+
+    def supersede(self, run: str, experiment: str, after_round: int = -1) -> None:
+        """Make an experiment's samples of later rounds invalid: they will be measured anew."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE sample SET valid = 0, reason = ? || coalesce(': ' || reason, '')"
+                " WHERE run = ? AND experiment = ? AND round > ? AND coalesce(reason, '') NOT LIKE ?",
+                (SUPERSEDED, run, experiment, after_round, f"{SUPERSEDED}%"),
             )
-            self._db.executemany(
-                "INSERT INTO step VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (
-                        cursor.lastrowid,
-                        ordinal,
-                        step.stage,
-                        step.position,
-                        step.total,
-                        step.instruction,
-                        step.line,
-                        step.cached,
-                        step.seconds,
-                        step.offset_seconds,
-                        step.error,
-                    )
-                    for ordinal, step in enumerate(steps)
-                ],
+
+    def add_outcome(self, run: str, outcome: Outcome) -> None:
+        """Record what became of a part of a test; the last that was recorded counts."""
+        values = (
+            run,
+            outcome.experiment,
+            outcome.nodeid,
+            outcome.stage,
+            outcome.outcome,
+            outcome.told,
+            outcome.fault,
+            outcome.seconds,
+            outcome.ended,
+        )
+        with self._writing() as db:
+            db.execute(
+                f"INSERT OR REPLACE INTO outcome (run, {_OUTCOME}) VALUES ({_marks(values)})",
+                values,
             )
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:  # SQLite has rolled back by itself after some errors.
-                self._db.execute("ROLLBACK")
-            raise self._unwritable(error) from error
+
+    def keep_chapter(self, run: str, experiment: str, content: Mapping[str, Any]) -> None:
+        """Record what an experiment shows; the last that was recorded counts."""
+        with self._writing() as db:
+            db.execute(
+                "INSERT OR REPLACE INTO chapter (run, experiment, content) VALUES (?, ?, ?)",
+                (run, experiment, json.dumps(content)),
+            )
+
+    def runs(self) -> list[RunRecord]:
+        """All runs, in the order in which they began."""
+        rows = self._read(f"SELECT {_RUN} FROM run ORDER BY started, rowid")
+        return [self._run(row) for row in rows]
+
+    def run(self, run: str) -> RunRecord:
+        """One run, by its id.
+
+        Raises:
+            LabError: there is no such run.
+        """
+        rows = self._read(f"SELECT {_RUN} FROM run WHERE id = ?", (run,))
+        if not rows:
+            raise LabError(f"the store {self.path} has no run {run}")
+        return self._run(rows[0])
+
+    def _run(self, row: tuple[Any, ...]) -> RunRecord:
+        resumed, engine, bases, host = (self._json(row[0], text) for text in row[5:9])
+        settings, variants = (self._json(row[0], text) for text in row[10:12])
+        return RunRecord(
+            *[*row[:5], tuple(resumed), engine, bases, host, row[9], settings, variants]
+        )
+
+    def kept(self, run: str) -> list[Kept]:
+        """All samples of a run, in the order in which they were measured."""
+        query = f"SELECT id, measured, {_SAMPLE} FROM sample WHERE run = ? ORDER BY id"
+        return [
+            Kept(row[0], row[1], Sample(*[*row[2:12], bool(row[12]), row[13]]))
+            for row in self._read(query, (run,))
+        ]
 
     def samples(self, run: str) -> list[Sample]:
-        """All samples of a run, in the order in which they were measured."""
-        rows = self._db.execute(
-            "SELECT experiment, variant, digest, scenario, round, position, metric, value, unit,"
-            " reason FROM sample WHERE run = ? ORDER BY id",
-            (run,),
-        )
-        return [Sample(*row) for row in rows]
+        """The same, without what only the store knows."""
+        return [one.sample for one in self.kept(run)]
 
-    def _execute(self, statement: str, values: tuple[Any, ...]) -> None:
+    def steps(self, run: str) -> dict[int, tuple[Step, ...]]:
+        """The steps that a run's samples were measured on, by the sample's id, in their order."""
+        query = (
+            f"SELECT {_STEP} FROM step WHERE sample IN (SELECT id FROM sample WHERE run = ?)"
+            " ORDER BY sample, ordinal"
+        )
+        found: dict[int, list[Step]] = {}
+        for row in self._read(query, (run,)):
+            found.setdefault(row[0], []).append(_step(row))
+        return {sample: tuple(steps) for sample, steps in found.items()}
+
+    def outcomes(self, run: str) -> list[Outcome]:
+        """What became of a run's tests, in the order in which they ended."""
+        query = f"SELECT {_OUTCOME} FROM outcome WHERE run = ? ORDER BY rowid"
+        return [Outcome(*[*row[:5], bool(row[5]), *row[6:]]) for row in self._read(query, (run,))]
+
+    def chapters(self, run: str) -> dict[str, dict[str, Any]]:
+        """What a run's experiments show, by their names, in the order in which they ended."""
+        query = "SELECT experiment, content FROM chapter WHERE run = ? ORDER BY rowid"
+        return {name: self._json(run, text) for name, text in self._read(query, (run,))}
+
+    def _json(self, run: str, text: str) -> Any:
         try:
-            self._db.execute(statement, values)
-        except sqlite3.Error as error:
-            raise self._unwritable(error) from error
-
-    def _unwritable(self, error: sqlite3.Error) -> RunLost:
-        return RunLost(
-            f"the store {self.path} can't be written: {error}: what was measured before is kept; "
-            "free disk space or end the other program, then run again"
-        )
-
-    def close(self) -> None:
-        self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+            return json.loads(text)
+        except (ValueError, TypeError) as error:
+            raise LabError(
+                f"the store {self.path} is damaged: what it says of the run {run} can't be read: "
+                "move the file away to begin a new one"
+            ) from error
 
 
-def _now() -> str:
+def reading(project: Path) -> Store:
+    """The store of a project, opened to be read.
+
+    Raises:
+        LabError: there is none, or it can't be used.
+    """
+    path = store_file(project)
+    if not path.exists():
+        raise LabError("no run is recorded here yet: `./lab run` makes one")
+    return Store(path, wait_seconds=READ_WAIT_SECONDS)
+
+
+def now() -> str:
+    """This moment as the store writes it: ISO 8601 in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _step_row(sample: int | None, ordinal: int, step: Step) -> tuple[Any, ...]:
+    return (
+        sample,
+        ordinal,
+        step.stage,
+        step.position,
+        step.total,
+        step.instruction,
+        step.line,
+        step.cached,
+        step.seconds,
+        step.offset_seconds,
+        step.error,
+        step.end_line,
+    )
+
+
+def _step(row: tuple[Any, ...]) -> Step:
+    return Step(
+        stage=row[2],
+        position=row[3],
+        total=row[4],
+        instruction=row[5],
+        line=row[6],
+        end_line=row[11] or row[6],
+        cached=bool(row[7]),
+        seconds=row[8],
+        offset_seconds=row[9],
+        error=row[10],
+    )

@@ -1,6 +1,8 @@
 """A chapter of a report: what one experiment asked, its answer, its tables and pictures."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from layerlab.show.section import Section
 
@@ -20,3 +22,18 @@ class Chapter:
     sections: dict[str, tuple[Section, ...]]
     #: Title and the text of an SVG element.
     figures: tuple[tuple[str, str], ...]
+
+
+def packed(chapter: Chapter) -> dict[str, Any]:
+    """A chapter as JSON has it."""
+    return asdict(chapter)
+
+
+def unpacked(content: Mapping[str, Any]) -> Chapter:
+    """The chapter that :func:`packed` made JSON of."""
+    sections = {
+        style: tuple(Section(**{**section, "notes": tuple(section["notes"])}) for section in some)
+        for style, some in content["sections"].items()
+    }
+    figures = tuple((title, svg) for title, svg in content["figures"])
+    return Chapter(content["experiment"], content["question"], content["answer"], sections, figures)

@@ -4,10 +4,22 @@ from collections.abc import Mapping, Sequence
 
 from layerlab.run.prune import Taken
 from layerlab.run.triage import Row
+from layerlab.show.sentence import sentence
 from layerlab.show.tables import in_cell, table
 from layerlab.show.units import bytes_text
 
 NOTHING = "-"
+
+
+QUESTION = "What do Docker's prune commands take?"
+
+
+def answer(right: int, run: int, taken: Mapping[str, tuple[Taken, int]]) -> str:
+    """How many of the commands that were ``run`` took what was predicted, and what the widest would take."""
+    done = f"{right} of {run} prune commands took exactly what was predicted" if run else None
+    words, (_, most) = max(taken.items(), key=lambda item: item[1][1], default=("", (None, 0)))
+    would = f"on the engine in use, docker {words} would free at least {bytes_text(most)}"
+    return sentence([done, would if words else None])
 
 
 def lesson(rows: Sequence[Row], style: str) -> str:

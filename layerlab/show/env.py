@@ -5,10 +5,40 @@ from collections.abc import Mapping
 from layerlab.run import env, spelling
 from layerlab.run.env import Pair, Way
 from layerlab.run.spelling import Odd
+from layerlab.show.sentence import count, listed, sentence
 from layerlab.show.tables import in_cell, table
 
 APART, LACKING, NEITHER, CONTRARY = "-", "x", "!", "*"
 SAME, WRONG = "=", "!"
+
+
+QUESTION = "Who wins when two ways set one environment variable?"
+
+
+def answer(won: Mapping[Pair, Way | None]) -> str:
+    """The ways that give a value and win against all others that they meet, and what was predicted."""
+    met = {pair: way for pair, way in won.items() if not pair.alone}
+    if not met:
+        return sentence([])
+    against: dict[Way, list[bool]] = {}
+    for pair, winner in met.items():
+        for way in pair.ways:
+            against.setdefault(way, []).append(winner == way)
+    first = [
+        f"`{way.name}`"
+        for way, all_ in against.items()
+        if all(all_) and len(all_) > 1 and not way.removes
+    ]
+    right = sum(
+        (told := env.predict(pair)) is not None and told[0] == way for pair, way in met.items()
+    )
+    every = "all" if right == len(met) else f"{right} of"
+    how = f"{every} {count(len(met), 'pair')} went by Docker's rules"
+    contrary = sum(_contrary(pair) for pair in met)
+    otherwise = f", {contrary} of them not as its pages say" if contrary else ""
+    wins = f"{'wins' if len(first) == 1 else 'win'} against every other way that can meet "
+    wins += "it" if len(first) == 1 else "them"
+    return sentence([f"{listed(first)} {wins}" if first else None, how + otherwise])
 
 
 def winners(

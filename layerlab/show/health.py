@@ -2,10 +2,11 @@
 
 import bisect
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from layerlab.run.agreement import TOLERANCE_SECONDS, Comparison
 from layerlab.run.health import HEALTHY, STARTING, UNHEALTHY, HealthChange
+from layerlab.show.sentence import count, listed, named, sentence
 from layerlab.show.tables import in_cell, table
 from layerlab.text import plain
 
@@ -13,6 +14,36 @@ from layerlab.text import plain
 LONGEST_SECONDS = 60.0
 _STATES_COLUMNS = 28
 _GLYPHS = {STARTING: "-", HEALTHY: "=", UNHEALTHY: "!"}
+
+
+QUESTION = "When does Docker call a container healthy or unhealthy?"
+_MOST_NAMED = 3
+
+
+def answer(
+    settings: Sequence[Comparison], starts: Mapping[str, Comparison], failed: Collection[str]
+) -> str:
+    """How far from their predictions the changes came, and what variants became after their start.
+
+    ``starts`` maps a variant to its start.
+    """
+    parts = []
+    if settings:
+        right = [one for one in settings if one.agrees]
+        off = f", at most {max(one.off_seconds for one in right):.2f} s off" if right else ""
+        all_ = "all" if len(right) == len(settings) else f"{len(right)} of"
+        parts.append(f"{all_} {count(len(settings), 'setting')} went as moby's rules predict{off}")
+    changes = {name: one.timeline.announced() for name, one in starts.items()}
+    if healthy := [its[0].seconds for its in changes.values() if its and its[0].state == HEALTHY]:
+        who = count(len(healthy), "variant")
+        times = " to ".join(dict.fromkeys(f"{one:.1f}" for one in (min(healthy), max(healthy))))
+        parts.append(f"{who} became healthy, {times} s after the start")
+    first = [named(name) for name, its in changes.items() if its and its[0].state == UNHEALTHY]
+    if first:
+        parts.append(f"{listed(first, _MOST_NAMED)} became unhealthy")
+    if never := [named(name) for name, its in changes.items() if not its]:
+        parts.append(f"{listed(never, _MOST_NAMED)} became neither while watched")
+    return sentence(parts, failed)
 
 
 def seconds(value: float) -> str:

@@ -7,6 +7,7 @@ from layerlab.image.anatomy import Anatomy
 from layerlab.image.layers import Image
 from layerlab.image.waste import grouped
 from layerlab.show.plots import label
+from layerlab.show.sentence import named, sentence
 from layerlab.show.tables import in_cell, table
 from layerlab.show.units import bytes_text, megabytes
 from layerlab.text import plain, shorten
@@ -14,6 +15,35 @@ from layerlab.text import plain, shorten
 #: For the computed time of a pull: 100 Mbit/s.
 BANDWIDTH_BITS = 100_000_000
 MOST_ROWS = 8
+#: Sizes that differ by less are told as one.
+_SAME = 0.01
+
+
+QUESTION = "What does each image weigh, and what of it is of no use?"
+
+
+def answer(anatomies: Mapping[str, Anatomy], failed: Collection[str]) -> str:
+    """The smallest and the largest image by the bytes of their files, and the most waste."""
+    files = {name: one.image.totals.file_bytes for name, one in anatomies.items()}
+    if not files:
+        return sentence([], failed)
+    small, large = min(files, key=files.__getitem__), max(files, key=files.__getitem__)
+    wasteful = max(files, key=lambda name: anatomies[name].waste_bytes)
+    waste = megabytes(anatomies[wasteful].waste_bytes)
+    if len(files) == 1:
+        own = megabytes(anatomies[small].image.own.file_bytes)
+        first = f"{named(small)} has {megabytes(files[small])} in files, {own} of them on top of its base"
+    elif files[large] <= files[small] * (1 + _SAME):
+        first = f"all {len(files)} images have about {megabytes(files[small])} in files"
+    else:
+        first = f"{named(small)} is the smallest with {megabytes(files[small])} in files"
+        if files[small]:
+            times = f", {files[large] / files[small]:.1f} times as much"
+            first += f", {named(large)} the largest with {megabytes(files[large])}{times}"
+    if not anatomies[wasteful].waste_bytes:
+        return sentence([first, "not a byte is waste"], failed)
+    most = f", the most of all in {named(wasteful)}" if len(files) > 1 else ""
+    return sentence([first, f"{waste} are waste{most}"], failed)
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,9 @@ def _draw(title: str, rows: Mapping[str, Comparison]) -> "Figure":
             axes.add_patch(Rectangle((begin, row - 0.3), end - begin, 0.6, **look))
         for succeeded, mark in ((True, "|"), (False, "x")):
             at = [p.begin_seconds for p in one.timeline.probes if (p.exit_code == 0) == succeeded]
-            axes.plot(at, [row] * len(at), mark, color="black", markersize=4, linewidth=0)
+            axes.plot(at, [row] * len(at), mark, color=svg.INK, markersize=4, linewidth=0)
         foreseen = [change.seconds for change, _ in one.pairs() if change]
-        axes.plot(foreseen, [row - 0.36] * len(foreseen), "v", color="black", markersize=3.5)
+        axes.plot(foreseen, [row - 0.36] * len(foreseen), "v", color=svg.INK, markersize=3.5)
         axes.annotate(name, (0, row), (-6, 0), ha="right", family="monospace", **beside)
     return figure
 

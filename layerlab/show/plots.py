@@ -4,8 +4,9 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from wcwidth import wcswidth
 
@@ -21,7 +22,7 @@ WASTE = "waste"
 
 #: Okabe and Ito's colours, which the colour-blind tell apart. The first three differ in lightness,
 #: too, for print in black and white. Vermilion is kept for waste.
-_COLOURS = ("#0072B2", "#E69F00", "#000000", "#56B4E9", "#009E73", "#F0E442", "#CC79A7")
+_COLOURS = ("#0072B2", "#E69F00", svg.INK, "#56B4E9", "#009E73", "#F0E442", "#CC79A7")
 _WASTE_COLOUR = "#D55E00"
 
 # The layout in points (a browser shows 4/3 pixels for each). Widths are counted in terminal columns,
@@ -41,6 +42,20 @@ _PART_COLUMNS = 24
 
 #: What plain() leaves and a chart can't show: a direction mark, and two that XML does not allow.
 _UNSHOWN = re.compile("[\u061c\ufffe\uffff]")
+
+
+#: Rows of a picture: more can't be compared by looking, and would make a page too large.
+MOST_ROWS = 40
+T = TypeVar("T")
+
+
+def first_rows(
+    title: str, rows: Mapping[str, T], most: int = MOST_ROWS
+) -> tuple[str, dict[str, T]]:
+    """What of ``rows`` a picture shows, and its title, which says so where that is not all."""
+    if len(rows) <= most:
+        return title, dict(rows)
+    return f"{title}: the first {most} of {len(rows)}", dict(islice(rows.items(), most))
 
 
 @dataclass(frozen=True)

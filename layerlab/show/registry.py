@@ -1,15 +1,37 @@
 """Tables of the registry lab: what pushes and pulls moved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from layerlab.run.manifest import Blob
-from layerlab.run.moves import Moves
+from layerlab.run.moves import FIRST, Moves
 from layerlab.run.transfers import Pull
+from layerlab.show.sentence import named, sentence
 from layerlab.show.tables import in_cell, table
 from layerlab.show.units import bytes_text, megabytes
 from layerlab.text import plain
 
 NOTHING = "-"
+
+
+QUESTION = "What do a push and a pull move, whole and after an edit?"
+
+
+def answer(moves: Mapping[str, Moves], edit: tuple[str, str], failed: Collection[str]) -> str:
+    """The fewest and the most bytes that a push sends after an edit: its scenario, and its file."""
+    scenario, path = edit
+    sent = {name: one.bytes(scenario) for name, one in moves.items()}
+    if not sent:
+        return sentence([], failed)
+    low, high = min(sent, key=sent.__getitem__), max(sent, key=sent.__getitem__)
+    parts = [f"after an edit of {path}, {_sends(low, moves[low], scenario)}"]
+    if sent[high] > sent[low]:
+        parts.append(_sends(high, moves[high], scenario))
+    return sentence(parts, failed)
+
+
+def _sends(name: str, one: Moves, scenario: str) -> str:
+    part, whole = one.bytes(scenario), one.bytes(FIRST)
+    return f"{named(name)} pushes {bytes_text(part)} (the first time {bytes_text(whole)})"
 
 
 def pushes(moves: Mapping[str, Moves], scenarios: Sequence[str], style: str) -> str:

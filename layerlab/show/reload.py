@@ -3,10 +3,11 @@
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
-from layerlab.run.marks import SAVES, Save
-from layerlab.run.reload import POLLING, WAYS, Way
+from layerlab.run.marks import ONE, SAVES, Save
+from layerlab.run.reload import BIND, POLLING, SYNC, WAYS, Way
 from layerlab.run.saving import Outcome
 from layerlab.run.watching import INTERVAL_SECONDS, PATIENCE_SECONDS, RESOLUTION_SECONDS
+from layerlab.show.sentence import count, listed, sentence
 from layerlab.show.tables import in_cell, table
 
 NOTHING, LACKING, UNNOTICED, POLLED = "-", "x", "*", "p"
@@ -14,6 +15,29 @@ SILENCES_NOTES = (
     "Where uvicorn restarts the app it keeps the port open, and requests wait; where the container is "
     + "replaced there is none, and they fail. An app with a syntax error is down until that is mended.",
 )
+
+
+QUESTION = "How long until a saved source file shows in the running app?"
+
+
+def answer(outcomes: Mapping[Way, Mapping[Save, Outcome]], failed: Collection[str]) -> str:
+    """Seconds from the save of one file, where the app takes it in and where its image is rebuilt."""
+    saved = {
+        way: its[ONE].change
+        for way, its in outcomes.items()
+        if ONE in its and its[ONE].invalid is None
+    }
+    told = {way: f"{one.seconds:.2f} s ({way.name})" for way, one in saved.items()}
+    kept = [way for way in told if not way.builds]
+    # The ways that people choose between; the others differ from these in one thing.
+    live = [told[way] for way in kept if way in (BIND, SYNC)] or [told[way] for way in kept][:2]
+    built = [text for way, text in told.items() if way.builds]
+    lost = sum(one.failed for way, one in saved.items() if way.builds)
+    first = f"a saved file shows after {listed(live)}" if live else None
+    other = (
+        f"a rebuild and a new container take {listed(built)}, and {count(lost, 'request')} failed"
+    )
+    return sentence([first, other if built else None], failed)
 
 
 @dataclass(frozen=True)

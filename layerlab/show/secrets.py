@@ -2,13 +2,45 @@
 
 from collections.abc import Mapping, Sequence
 
-from layerlab.run.readers import CHILD, INSIDE, INSPECTS, PEOPLE, PULLS, RULE, WAYS, Found, Way
+from layerlab.run.readers import (
+    CHILD,
+    HIGH,
+    INSIDE,
+    INSPECTS,
+    LOW,
+    MIDDLE,
+    PEOPLE,
+    PULLS,
+    RULE,
+    WAYS,
+    Found,
+    Way,
+)
 from layerlab.run.readers import level as level_of
+from layerlab.show.sentence import listed, sentence
 from layerlab.show.tables import in_cell, table
 from layerlab.text import plain, shorten
 
 YES, NO, LACKING = "yes", "-", "x"
 _ROOM = 18
+
+
+QUESTION = "Who can read a secret, by the way in which it was handed over?"
+
+
+def answer(found: Sequence[Found], lacking: Mapping[Way, str]) -> str:
+    """The ways by who can read what they hand over."""
+    levels: dict[str, list[str]] = {}
+    for way in WAYS:
+        if way not in lacking:
+            readers = {one.person for one in found if one.way == way}
+            levels.setdefault(level_of(readers), []).append(f"`{way.name}`")
+    told = (
+        (LOW, "who pulls the image can read a secret given by {}"),
+        (MIDDLE, "who may inspect the engine can read one given by {}"),
+        (HIGH, "neither of them can read one given by {}"),
+    )
+    return sentence(text.format(listed(levels[one])) for one, text in told if one in levels)
 
 
 def people(found: Sequence[Found], lacking: Mapping[Way, str], style: str) -> str:

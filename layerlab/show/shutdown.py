@@ -1,9 +1,19 @@
 """Tables of the shutdown lab: how long a start takes, and how a stop goes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
-from layerlab.run.shutdown import FLIGHT_SECONDS, GRACE_SECONDS, LATE_SECONDS, Stop
+from layerlab.run.shutdown import (
+    ABRUPT,
+    CLEAN,
+    FLIGHT_SECONDS,
+    GRACE_SECONDS,
+    KILLED,
+    LATE_SECONDS,
+    LOST,
+    Stop,
+)
+from layerlab.show.sentence import listed, named, sentence
 from layerlab.show.tables import in_cell, table
 from layerlab.text import plain, shorten
 
@@ -36,6 +46,36 @@ class Life(Protocol):
     def stop(self) -> Stop: ...
     @property
     def request(self) -> str | None: ...
+
+
+QUESTION = "How long do a start and a stop take, and does the app end cleanly?"
+_MOST_NAMED = 3
+
+
+def answer(lives: Mapping[str, Life], failed: Collection[str]) -> str:
+    """How each kind of end went, and who lost a request."""
+    told = {
+        CLEAN: "ended cleanly",
+        ABRUPT: "ended without the shutdown hook",
+        KILLED: "had to be killed",
+    }
+    parts = []
+    for kind, words in told.items():
+        mine = {name: one.stop.seconds for name, one in lives.items() if one.stop.kind == kind}
+        if mine:
+            times = sorted({f"{seconds:.1f}" for seconds in mine.values()}, key=float)
+            after = " to ".join(dict.fromkeys((times[0], times[-1])))
+            parts.append(f"{_who(list(mine), len(lives))} {words}, {after} s after docker stop")
+    lost = [name for name, one in lives.items() if one.request == LOST]
+    if lost:
+        parts.append(f"{_who(lost, len(lives))} lost a request in flight")
+    return sentence(parts, failed)
+
+
+def _who(names: Sequence[str], of: int) -> str:
+    if len(names) <= _MOST_NAMED:
+        return listed([named(name) for name in names])
+    return f"all {of} starts" if len(names) == of else f"{len(names)} of {of} starts"
 
 
 def starts(lives: Mapping[str, Life], style: str, width: int) -> str:

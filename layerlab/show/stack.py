@@ -14,11 +14,40 @@ from layerlab.run.volumes import KINDS, QUESTIONS, Kinds
 from layerlab.show import timeline
 from layerlab.show.plots import label
 from layerlab.show.section import Section
+from layerlab.show.sentence import count, listed, sentence
 from layerlab.show.tables import in_cell, table
 from layerlab.show.timeline import Bar
 from layerlab.text import plain
 
 NO, SURPRISE = "-", " !"
+
+
+QUESTION = "What holds when web, database and cache are one service?"
+
+
+def answer(
+    starts: Mapping[str, Start],
+    away: Mapping[str, Away],
+    gap: Gap | None,
+    variants: Mapping[str, float | LabError],
+) -> str:
+    """Requests that met no database by how the start waits, notes that were lost, and a crash."""
+    missed = [f"{one.missed} of {len(one.asked)} with {name}" for name, one in starts.items()]
+    parts = [
+        f"of the requests during a start, {listed(missed)} met no database" if missed else None
+    ]
+    notes = sum(one.accepted for one in away.values())
+    if notes:
+        lost = sum(one.accepted - one.kept for one in away.values())
+        parts.append(
+            f"{lost or 'none'} of {notes} notes accepted around an outage {'was' if lost < 2 else 'were'} lost"
+        )
+    if gap:
+        parts.append(f"a killed web container answered again after {gap.seconds:.1f} s")
+    if variants:
+        served = sum(isinstance(told, float) for told in variants.values())
+        parts.append(f"{served} of {count(len(variants), 'variant')} served as its web image")
+    return sentence(parts)
 
 
 def start_sections(starts: Mapping[str, Start], style: str) -> list[Section]:

@@ -1,8 +1,10 @@
-"""SVG: a figure of matplotlib's as a file that a page can hold as it is."""
+"""SVG: a figure of matplotlib's as a file that a page can hold as it is, or in the page's colours."""
 
 import io
+import re
 import warnings
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK = "#222222"
+#: The colours of which a page has its own for light and dark, by the names of its CSS variables.
+_PAGE_COLOURS = {
+    INK: "ink",
+    "#555555": "soft",
+    "#dddddd": "line",
+    "#ffffff": "paper",
+    "#bbbbbb": "idle",
+    "#cccccc": "idle",
+    "#0072b2": "blue",
+}
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_TAG = re.compile(r"<[^<>]+>")
+#: What says nothing to people: the title is an element of its own, and a page has a style for all figures.
+_ASIDE = re.compile(
+    r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->|\n\s*(?=<)", re.DOTALL
+)
+_GROUP = re.compile(r'(<g) id="[^"]*"')
+_DIGITS = re.compile(r"(\.\d\d)\d+")
 
 
 def column(font: float) -> float:
@@ -57,11 +77,15 @@ def sheet(width: float, height: float) -> "Figure":
 def write(
     draw: Callable[[], "Figure"], title: str, path: Path, *, font: float, hatch: float = 1.2
 ) -> None:
-    """Write the figure that ``draw`` makes, with letters of ``font`` points and hatches of ``hatch``.
+    """Write what :func:`drawn` gives to a file. Raises OSError where ``path`` can't be written."""
+    path.write_text(drawn(draw, title, font=font, hatch=hatch), encoding="utf-8")
 
-    The same figure gives the same bytes. The file begins with its ``<svg>`` element and shrinks with the page.
-    Takes about half a second where matplotlib has yet to be imported. Raises OSError where ``path`` can't
-    be written.
+
+def drawn(draw: Callable[[], "Figure"], title: str, *, font: float, hatch: float = 1.2) -> str:
+    """The figure that ``draw`` makes, with letters of ``font`` points and hatches of ``hatch``.
+
+    The same figure gives the same text. It begins with its ``<svg>`` element and shrinks with the page.
+    Takes about half a second where matplotlib has yet to be imported.
     """
     from matplotlib import style
 
@@ -86,4 +110,22 @@ def write(
     text = out.getvalue()
     shrinking = '<svg role="img" style="max-width: 100%; height: auto" '
     svg = text[text.index("<svg ") :].replace("<svg ", shrinking, 1)
-    path.write_text(svg, encoding="utf-8")
+    return svg.replace(">", f">\n <title>{escape(title)}</title>", 1)
+
+
+def in_page(svg: str) -> str:
+    """A figure as a part of a page: its colours follow the page's, and nothing in it has a name of the page's.
+
+    What it says (``svg`` may quote names from outside) stays as it is: only tags are changed.
+    """
+
+    def tag(match: re.Match[str]) -> str:
+        text = _GROUP.sub(r"\1", match[0])
+        return _DIGITS.sub(r"\1", _COLOUR.sub(_page_colour, text))
+
+    return _TAG.sub(tag, _ASIDE.sub("", svg)).strip()
+
+
+def _page_colour(match: re.Match[str]) -> str:
+    name = _PAGE_COLOURS.get(match[0])
+    return f"var(--{name})" if name else match[0]

@@ -1,0 +1,21 @@
+"""Chapters: what a lab measured, as it is shown on every page and kept for later."""
+
+import tempfile
+from pathlib import Path
+
+from layerlab.lab import Result
+from layerlab.show.chapter import STYLES, Chapter
+
+#: Columns of a Markdown file and of a page, which scroll: only a very long name is cut there.
+_WIDE = {"github": 120, "html": 160}
+
+
+def chapter_of(experiment: str, result: Result, width: int) -> Chapter:
+    """A result as a chapter; ``width`` is that of the terminal that it may be shown on, in columns."""
+    sections = {style: tuple(result.sections(style, _WIDE.get(style, width))) for style in STYLES}
+    with tempfile.TemporaryDirectory(prefix="layerlab-") as folder:
+        figures = tuple(
+            (title, path.read_text(encoding="utf-8"))
+            for title, path in result.figures(Path(folder))
+        )
+    return Chapter(experiment, result.question, result.answer(), sections, figures)

@@ -1,0 +1,203 @@
+"""The command-line face of the record: the runs, two of them beside each other, one of them as a file."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from layerlab.compare.comparison import Comparison, Verdict
+from layerlab.engine import leftovers
+from layerlab.errors import LabError
+from layerlab.record import between, document, resume
+from layerlab.record.between import Recording
+from layerlab.record.comparisons import comparisons
+from layerlab.record.run import RunRecord, find
+from layerlab.record.sheet import sheet
+from layerlab.record.store import Store, reading
+from layerlab.show import runs as shown
+from layerlab.show.runs import Listed
+from layerlab.show.units import parse_percent
+from layerlab.summary import wrapped
+from layerlab.text import plain
+
+RESUME = "--resume"
+DEFAULT_MARGIN = 0.05
+
+
+def resumed(project: Path, words: Sequence[str]) -> list[str]:
+    """The words of `lab run`; with ``--resume [RUN]`` those of the run that is gone on with.
+
+    Raises:
+        LabError: there is nothing to go on with, or there are other words, too.
+    """
+    rest = [word for word in words if word.partition("=")[0] != RESUME]
+    if len(rest) == len(words):
+        return list(words)
+    named = [word.partition("=")[2] for word in words if word.startswith(f"{RESUME}=")]
+    if not named and rest and words.index(RESUME) + 1 < len(words):
+        after = words[words.index(RESUME) + 1]
+        if not after.startswith("-"):
+            rest.remove(after)
+            named = [after]
+    if rest or len(named) > 1:
+        raise LabError(
+            f"--resume goes on with the words that the run was given: leave out `{(rest or named)[-1]}`"
+        )
+    with reading(project) as store:
+        run = resume.stopped(
+            store.runs(), named[0] if named else None, leftovers.home(), leftovers.alive()
+        )
+    if folder := run.settings.get("called_from"):
+        os.environ["LAYERLAB_CALLED_FROM"] = str(folder)
+    return [*run.words, f"{RESUME}={run.id}"]
+
+
+def history(words: list[str]) -> int:
+    """List the runs of this folder."""
+    parser = argparse.ArgumentParser(prog="./lab history", description="the runs, newest last")
+    parser.parse_args(words)
+    home, alive = leftovers.home(), leftovers.alive()
+    with reading(Path.cwd()) as store:
+        listed = [_listed(store, run, home, alive) for run in store.runs()]
+    if not listed:
+        raise LabError("no run is recorded here yet: `./lab run` makes one")
+    print(shown.history(listed, shutil.get_terminal_size().columns))
+    return 0
+
+
+def _listed(store: Store, run: RunRecord, home: str, alive: set[str]) -> Listed:
+    samples = store.samples(run.id)
+    return Listed(
+        run,
+        run.state(home, alive),
+        len(samples),
+        sum(one.invalid is not None for one in samples),
+        len({one.nodeid for one in store.outcomes(run.id) if one.outcome == "failed"}),
+    )
+
+
+def compare(words: list[str]) -> int:
+    """Show two runs beside each other."""
+    parser = argparse.ArgumentParser(
+        prog="./lab compare",
+        description="What the second run measured beside the first. RUN is an id, the beginning of one, "
+        "`last`, `last~1`, or a file that `export --format json` wrote.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("first", metavar="RUN")
+    parser.add_argument("second", metavar="RUN")
+    parser.add_argument(
+        "--baseline",
+        metavar="VARIANT",
+        help="on another machine or engine: what each run's times are divided by",
+    )
+    parser.add_argument("--margin", type=_share, default=DEFAULT_MARGIN, metavar="PERCENT")
+    parser.add_argument("--all", action="store_true", help="show metrics without a verdict, too")
+    given = parser.parse_args(words)
+    first, second = (_recording(word) for word in (given.first, given.second))
+    found = between.compared(first, second, baseline=given.baseline, margin=given.margin)
+    width = shutil.get_terminal_size().columns
+    for line in _head(first, second):
+        print(*wrapped(plain(line), width), sep="\n")
+    for title, table in shown.compared(found, "simple", everything=given.all):
+        print("", title, "", table, sep="\n")
+    print(
+        "", *(part for line in _foot(found, given.all) for part in wrapped(line, width)), sep="\n"
+    )
+    return 0
+
+
+def _head(first: Recording, second: Recording) -> list[str]:
+    lines = [
+        f"{place}: {one.run.id} of {one.run.started[:16].replace('T', ' ')} UTC"
+        for place, one in (("first", first), ("second", second))
+    ]
+    differ = between.differences(first, second)
+    lines += [f"* {line}" for line in differ]
+    if not differ.comparable:
+        lines.append(
+            "So times are compared as ratios to the baseline in the same run, not as seconds."
+        )
+    elif not list(differ):
+        lines.append("Same machine, engine, bases, Dockerfiles and build context.")
+    return lines
+
+
+def _foot(found: Sequence[Comparison], everything: bool) -> list[str]:
+    ratio = (
+        "The ratio is second/first, of medians, with the range it is in where there are rounds enough. A "
+        "time is called faster or slower only where every round of one run is below every one of the other."
+    )
+    lines = [ratio]
+    few = [one for one in found if one.verdict == Verdict.UNDECIDED and one.notes]
+    if few:
+        lines.append(f"Of {len(few)} times nothing can be told: {few[0].notes[0]}.")
+    left_out = sum(not shown.worth_showing(one) for one in found)
+    if left_out and not everything:
+        lines.append(f"{left_out} further metrics have no verdict: --all shows them.")
+    return lines if found else ["The two runs have measured nothing in common."]
+
+
+def export(words: list[str]) -> int:
+    """Write a run as JSON, CSV or Markdown."""
+    parser = argparse.ArgumentParser(
+        prog="./lab export",
+        description="A run as JSON (docs/record.md), as CSV with one sample a row, or as Markdown.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", nargs="?", default="last", metavar="RUN", help="as for `compare`")
+    parser.add_argument("--format", choices=["json", "csv", "md"], required=True)
+    parser.add_argument("--output", metavar="FILE", help="default: standard output")
+    parser.add_argument("--baseline", metavar="VARIANT", help="what the others are compared with")
+    given = parser.parse_args(words)
+    with reading(Path.cwd()) as store:
+        run = find(store.runs(), given.run)
+        kept, steps = store.kept(run.id), store.steps(run.id)
+    samples = [one.sample for one in kept]
+    baseline = given.baseline or between.default_baseline(Recording(run.id, run, samples))
+    if given.baseline and given.baseline not in {one.variant for one in samples}:
+        raise LabError(f"the run {run.id} has no samples of the variant `{given.baseline}`")
+    margin = float(run.settings.get("margin", DEFAULT_MARGIN))
+    verdicts = comparisons(samples, baseline, margin) if baseline else []
+    if given.format == "json":
+        state = run.state(leftovers.home(), leftovers.alive())
+        text = document.text(document.document(run, state, kept, steps, verdicts))
+    elif given.format == "csv":
+        text = sheet(run.id, kept)
+    else:
+        text = shown.markdown(run, samples, verdicts)
+    if given.output is None:
+        sys.stdout.write(text)
+    else:
+        # Line ends as they are: those of CSV are CR LF everywhere.
+        (_called_from() / given.output).write_text(text, encoding="utf-8", newline="")
+    return 0
+
+
+def _recording(word: str) -> Recording:
+    """The run that a word means: a file, where there is one of that name, else one of the store."""
+    path = _called_from() / word
+    if path.is_file():
+        try:
+            return document.recording(word, path.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            raise LabError(f"{word}: this is no UTF-8 text: {document.REMEDY}") from error
+    if word.endswith(".json"):
+        raise LabError(f"there is no file {word}: give a run, or a file of `export --format json`")
+    with reading(Path.cwd()) as store:
+        run = find(store.runs(), word)
+        return Recording(run.id, run, store.samples(run.id))
+
+
+def _called_from() -> Path:
+    """The folder that paths are relative to: ./lab goes to its own."""
+    return Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
+
+
+def _share(text: str) -> float:
+    try:
+        return parse_percent(text)
+    except LabError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

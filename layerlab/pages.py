@@ -1,0 +1,110 @@
+"""Pages: what a run leaves to be read: a report, its tables in Markdown, a step's summary on GitHub."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from layerlab.engine import bases
+from layerlab.folders import record_folder, write_record
+from layerlab.lab import Lab
+from layerlab.show import markdown, report
+from layerlab.show.anchor import anchor
+from layerlab.show.chapter import Chapter
+from layerlab.show.report import Fact
+from layerlab.show.section import Section
+from layerlab.show.sentence import count
+from layerlab.summary import footnotes, markdown_file, report_file, took
+
+
+def write(lab: Lab, chapters: Sequence[Chapter], step_summary: Path | None) -> None:
+    """Write the report and the tables, and append these to ``step_summary`` where there is one.
+
+    Raises:
+        OSError: a file can't be written.
+    """
+    if not chapters:
+        return
+    failures = {variant: str(problem) for variant, problem in lab.problems.items()}
+    write_record(report_file(lab), page(lab, chapters, failures))
+    pictures = _pictures(chapters)
+    for chapter in chapters:
+        for title, figure in chapter.figures:
+            path = record_folder(lab.settings.project) / pictures[chapter.experiment, title]
+            write_record(path, figure)
+    about = [took(lab.took, "github"), Section("This run", "", tuple(footnotes(lab)))]
+    parts = markdown.blocks(chapters, pictures, failures, about)
+    write_record(markdown_file(lab), "\n\n".join(parts) + "\n")
+    if step_summary is not None:
+        # The pictures are files of this machine.
+        append(step_summary, markdown.blocks(chapters, {}, failures, about))
+
+
+def append(step_summary: Path, parts: Sequence[str]) -> None:
+    """Append the parts to the summary of a GitHub step, as far as GitHub takes them.
+
+    Raises:
+        OSError: the file can't be written.
+    """
+    with step_summary.open("a", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(markdown.within(parts, markdown.STEP_BYTES - file.tell()))
+
+
+def page(lab: Lab, chapters: Sequence[Chapter], failures: dict[str, str]) -> str:
+    """The run's report."""
+    samples = lab.store.samples(lab.run.id)
+    variants = {one.variant for one in samples}
+    whole = f"{count(len(chapters), 'experiment')} on {count(len(variants), 'variant')}"
+    rounds = count(lab.settings.rounds, "round")
+    headline = f"{whole}, {rounds}, Docker Engine {lab.endpoint.can.engine}"
+    if failures:
+        headline += f"; {count(len(failures), 'variant')} could not be measured"
+    return report.html(
+        f"layerlab: {', '.join(one.experiment for one in chapters)}"
+        if len(chapters) < 3
+        else "Docker practice, measured",
+        f"{headline}.",
+        chapters,
+        facts(lab),
+        samples,
+        (),
+        about=[took(lab.took, "html")],
+        failures=failures,
+    )
+
+
+def facts(lab: Lab) -> list[Fact]:
+    """What the run was measured on."""
+    system = f"{platform.system()} {platform.release()}, {platform.machine()}"
+    return [
+        Fact("run", lab.run.id),
+        Fact("engine", lab.endpoint.described()),
+        Fact("image store", lab.endpoint.can.image_store),
+        Fact("host", f"{system}, {count(os.cpu_count() or 1, 'processor')}"),
+        *(Fact(f"base {base.name}", based(base)) for base in lab.bases),
+        Fact("rounds", str(lab.settings.rounds)),
+        *([Fact("baseline", lab.settings.baseline)] if lab.settings.baseline else []),
+        *([Fact("command", " ".join(lab.settings.words))] if lab.settings.words else []),
+        *(Fact("note", note) for note in lab.notes),
+        Fact("layerlab", version("layerlab")),
+    ]
+
+
+def based(base: bases.Base) -> str:
+    """What a base image is: its digest in its registry, or that it was built here."""
+    if base.standin:
+        return f"a stand-in made of Debian packages ({base.image_id})"
+    return base.digest or f"a local image ({base.image_id})"
+
+
+def _pictures(chapters: Sequence[Chapter]) -> dict[tuple[str, str], str]:
+    """A file's name for each figure: its experiment, and a number from the second on."""
+    return {
+        (
+            chapter.experiment,
+            title,
+        ): f"{anchor(chapter.experiment)}{f'-{number}' if number > 1 else ''}.svg"
+        for chapter in chapters
+        for number, (title, _) in enumerate(chapter.figures, 1)
+    }
