@@ -20,7 +20,7 @@ from layerlab.errors import LabError
 from layerlab.folders import cache_folder
 from layerlab.lab import Lab
 from layerlab.labs import bench as bench_lab
-from layerlab.labs.bench import Plan, planned
+from layerlab.labs.bench_plan import Plan, planned
 from layerlab.labs.benched import Benched
 from layerlab.run.service import Service
 from layerlab.show.live import Screen

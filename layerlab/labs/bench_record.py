@@ -1,0 +1,75 @@
+"""The samples of a bench: kept in the store at once, and at hand for the verdicts."""
+
+from dataclasses import dataclass
+
+from layerlab.build.buildx import Build
+from layerlab.build.progress import Step
+from layerlab.build.variant import Variant
+from layerlab.lab import Lab
+from layerlab.labs.bench_plan import Entrant
+from layerlab.record.samples import Value, build_samples, samples
+from layerlab.record.store import Sample
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Where a sample belongs: who, in which round (0 is priming), as which one in it."""
+
+    entrant: Entrant
+    round: int
+    position: int
+
+    @property
+    def variant(self) -> Variant:
+        return self.entrant.variant
+
+
+@dataclass(frozen=True)
+class Keeper:
+    """Keeps a bench's samples. Each method raises RunLost where the store can't be written."""
+
+    lab: Lab
+    #: Of the context that all builds are made from.
+    digest: str
+    #: All that was kept, in its order.
+    kept: list[Sample]
+
+    def build(self, turn: Turn, scenario: str, built: Build, invalid: str | None = None) -> None:
+        """Keep a build and its steps; ``invalid`` is why it is no measurement."""
+        for sample in build_samples(
+            turn.variant,
+            scenario,
+            turn.round,
+            turn.position,
+            built,
+            invalid,
+            self.digest,
+            control=turn.entrant.control,
+        ):
+            self._add(sample, built.steps if sample.metric == "wall" else ())
+
+    def values(
+        self,
+        turn: Turn,
+        experiment: str,
+        scenario: str,
+        *values: Value,
+        invalid: str | None = None,
+    ) -> None:
+        """Keep values; of a turn that failed they are None, and ``invalid`` says why."""
+        for sample in samples(
+            experiment,
+            turn.variant,
+            scenario,
+            values,
+            number=turn.round,
+            position=turn.position,
+            invalid=invalid,
+            control=turn.entrant.control,
+            context=self.digest,
+        ):
+            self._add(sample)
+
+    def _add(self, sample: Sample, steps: tuple[Step, ...] = ()) -> None:
+        self.kept.append(sample)
+        self.lab.store.add(self.lab.run.id, sample, steps)
