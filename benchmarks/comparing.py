@@ -22,13 +22,11 @@ from dataclasses import dataclass
 from layerlab.compare.comparison import Comparison, Turn, Verdict
 from layerlab.compare.metric import Metric
 from layerlab.compare.rounds import interleaved
-from layerlab.compare.verdict import compare, judge
+from layerlab.compare.verdict import LOOKS, compare, judge
 
 SECONDS = Metric("build.cold", "cold build", "s", exact=False)
 MARGIN = 0.05
 ROUNDS = (6, 8, 12, 20)
-#: When a bench that goes on until it is decided looks at its verdicts.
-LOOKS = (6, 9, 12, 16, 20)
 _DIFFERENT = (Verdict.FASTER, Verdict.SLOWER)
 
 

@@ -10,9 +10,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from layerlab import lab as laboratory
+from layerlab import pages
 from layerlab.build import dependency_file, edited, ignore, options, snapshot, source_file
 from layerlab.build.edited import Edited
 from layerlab.build.variant import Variant, load
+from layerlab.chapters import chapter_of
+from layerlab.cli_record import exported
 from layerlab.compare import gate, grammar
 from layerlab.engine.choice import choose
 from layerlab.engine.processors import Spent, spending
@@ -22,6 +25,7 @@ from layerlab.lab import Lab
 from layerlab.labs import bench as bench_lab
 from layerlab.labs.bench_plan import Plan, planned
 from layerlab.labs.benched import Benched
+from layerlab.record.store import reading
 from layerlab.run.service import Service
 from layerlab.show.live import Screen
 from layerlab.show.tables import in_cell
@@ -35,6 +39,11 @@ _ONCE = ("target", "platform", "network")
 _REPEATED = ("build-arg", "secret", "ssh", "build-context", "add-host")
 
 
+def _html(lab: Lab, result: Benched) -> str:
+    failures = {name: str(problem) for name, problem in result.problems.items()}
+    return pages.page(lab, [chapter_of(bench_lab.EXPERIMENT, result, 120)], failures)
+
+
 def _markdown(lab: Lab, result: Benched) -> str:
     parts = [in_cell(result.answer(), "github")]
     for section in result.sections("github", 120):
@@ -46,7 +55,8 @@ def _markdown(lab: Lab, result: Benched) -> str:
 
 
 #: What a bench can be written to: an option for each.
-WRITERS: dict[str, Callable[[Lab, Benched], str]] = {"markdown": _markdown}
+WRITERS: dict[str, Callable[[Lab, Benched], str]] = {"markdown": _markdown, "html": _html}
+JSON = "json"
 
 
 def bench(words: list[str]) -> int:
@@ -56,7 +66,7 @@ def bench(words: list[str]) -> int:
     here = Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
     gates = [grammar.parse(text) for text in given.fail_if]
     _check(given)
-    files = {name: _file(f"--{name}", getattr(given, name), here) for name in WRITERS}
+    files = {name: _file(f"--{name}", getattr(given, name), here) for name in (*WRITERS, JSON)}
     asked = {name: _values(given, name) for name in (*_ONCE, *_REPEATED)}
     build_options = options.read(asked, here)
     variants = _variants(given.file, here, build_options)
@@ -90,10 +100,15 @@ def bench(words: list[str]) -> int:
             result = bench_lab.measure(lab, plan)
         requested = ["steps"] if given.steps else []
         _print(lab, result, requested, width)
-        for name, file in files.items():
-            if file:
-                file.write_text(WRITERS[name](lab, result), encoding="utf-8")
-        return _judged(result, gates)
+        for name, write in WRITERS.items():
+            if file := files[name]:
+                file.write_text(write(lab, result), encoding="utf-8")
+    if file := files[JSON]:
+        with reading(settings.project) as store:
+            file.write_text(
+                exported(store, store.run(lab.run.id), result.comparisons()), encoding="utf-8"
+            )
+    return _judged(result, gates)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -126,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--time-limit", type=float, metavar="MIN", help="minutes for that (default: 30)")
     add("--fail-if", action="append", default=[], metavar="GATE", help="exit code 1 where it is true, e.g. "
         "'image.unpacked > +5%%' or 'rebuild.source-edit slower 10%%'; repeatable")  # fmt: skip
-    for name in WRITERS:
+    for name in (*WRITERS, JSON):
         add(f"--{name}", metavar="FILE", help=f"write the results to a file as {name}")
     add("--steps", action="store_true", help="show each variant's steps in every scenario, too")
     add("--engine", help="the engine to use, as for `run`")

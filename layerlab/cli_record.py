@@ -16,7 +16,7 @@ from layerlab.record.between import Recording
 from layerlab.record.comparisons import comparisons
 from layerlab.record.run import RunRecord, find
 from layerlab.record.sheet import sheet
-from layerlab.record.store import Store, reading
+from layerlab.record.store import Sample, Store, reading
 from layerlab.show import runs as shown
 from layerlab.show.runs import Listed
 from layerlab.show.units import parse_percent
@@ -169,26 +169,36 @@ def export(words: list[str]) -> int:
     given = parser.parse_args(words)
     with reading(Path.cwd()) as store:
         run = find(store.runs(), given.run)
-        kept, steps = store.kept(run.id), store.steps(run.id)
-    samples = [one.sample for one in kept]
-    baseline = given.baseline or between.default_baseline(Recording(run.id, run, samples))
-    if given.baseline and given.baseline not in {one.variant for one in samples}:
-        raise LabError(f"the run {run.id} has no samples of the variant `{given.baseline}`")
-    margin = float(run.settings.get("margin", DEFAULT_MARGIN))
-    verdicts = comparisons(samples, baseline, margin) if baseline else []
-    if given.format == "json":
-        state = run.state(leftovers.home(), leftovers.alive())
-        text = document.text(document.document(run, state, kept, steps, verdicts))
-    elif given.format == "csv":
-        text = sheet(run.id, kept)
-    else:
-        text = shown.markdown(run, samples, verdicts)
+        kept = store.kept(run.id)
+        samples = [one.sample for one in kept]
+        verdicts = _verdicts(run, samples, given.baseline)
+        if given.format == "json":
+            text = exported(store, run, verdicts)
+        elif given.format == "csv":
+            text = sheet(run.id, kept)
+        else:
+            text = shown.markdown(run, samples, verdicts)
     if given.output is None:
         sys.stdout.write(text)
     else:
         # Line ends as they are: those of CSV are CR LF everywhere.
         (_called_from() / given.output).write_text(text, encoding="utf-8", newline="")
     return 0
+
+
+def _verdicts(run: RunRecord, samples: Sequence[Sample], named: str | None) -> list[Comparison]:
+    baseline = named or between.default_baseline(Recording(run.id, run, samples))
+    if named and named not in {one.variant for one in samples}:
+        raise LabError(f"the run {run.id} has no samples of the variant `{named}`")
+    margin = float(run.settings.get("margin", DEFAULT_MARGIN))
+    return comparisons(samples, baseline, margin) if baseline else []
+
+
+def exported(store: Store, run: RunRecord, verdicts: Sequence[Comparison]) -> str:
+    """A run as the text of a JSON document."""
+    state = run.state(leftovers.home(), leftovers.alive())
+    kept, steps = store.kept(run.id), store.steps(run.id)
+    return document.text(document.document(run, state, kept, steps, verdicts))
 
 
 def _recording(word: str) -> Recording:

@@ -64,10 +64,9 @@ def page(lab: Lab, chapters: Sequence[Chapter], failures: dict[str, str]) -> str
     headline = f"{whole}, {rounds}, Docker Engine {lab.endpoint.can.engine}"
     if failures:
         headline += f"; {count(len(failures), 'variant')} could not be measured"
+    titles = [one.question for one in chapters]
     return report.html(
-        f"layerlab: {', '.join(one.experiment for one in chapters)}"
-        if len(chapters) < 3
-        else "Docker practice, measured",
+        titles[0] if len(titles) == 1 else "Docker practice, measured",
         f"{headline}.",
         chapters,
         facts(lab),

@@ -29,6 +29,8 @@ from layerlab.units import value_text
 _LEVEL = 1 / 200
 #: Three turns a round can be named in 3**6 = 729 ways: with fewer rounds nothing is as rare as that.
 ENOUGH_PAIRS = 6
+#: After so many rounds; see :func:`looks`.
+LOOKS = (6, 9, 12, 16, 20)
 #: From here on more pairs narrow the interval; the range of up to eight does not.
 _NARROWING_PAIRS = 9
 #: Nobody waits for more.
@@ -36,6 +38,17 @@ _MOST_MORE_PAIRS = 200
 #: A median of n values has 1.2533 times the standard error of their mean (asymptotically, of a normal distribution).
 _MEDIAN_FACTOR = math.sqrt(math.pi / 2)
 _NAMES = {"s": "seconds"}
+
+
+def looks(number: int, first: int) -> bool:
+    """Whether a bench that goes on until it is decided looks at its verdicts after so many rounds.
+
+    Every look is one more chance to be wrong, and seven or eight rounds tell no more than six; with these
+    looks, simulation (`benchmarks/comparing.py`) finds the false alarms that docs/numbers.md gives.
+    """
+    if number <= first or number > LOOKS[-1]:
+        return number == first or (number > LOOKS[-1] and number % 5 == 0)
+    return number in LOOKS
 
 
 def compare(

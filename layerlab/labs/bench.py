@@ -10,6 +10,7 @@ from layerlab.build.context import Context, Edit
 from layerlab.build.variant import Variant
 from layerlab.compare.noise import Conditions, disturbances
 from layerlab.compare.rounds import interleaved
+from layerlab.compare.verdict import looks
 from layerlab.errors import LabError, RunLost
 from layerlab.image.anatomy import dissect
 from layerlab.image.export import from_engine
@@ -124,7 +125,7 @@ class _Bench:
             if limit is None:
                 continue
             over = time.monotonic() - begun + longest > limit
-            decided = (over or number >= count) and result.decided()
+            decided = (over or looks(number, count)) and result.decided()
             if decided or over:
                 result.findings.append(_ending(number, decided=decided))
                 break

@@ -7,11 +7,16 @@ from pathlib import Path
 from layerlab.build.buildx import Build
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.errors import LabError
+from layerlab.labs.layer_cache import COLD
 from layerlab.record.comparisons import comparisons
 from layerlab.record.store import Sample
 from layerlab.show import tables, verdicts
+from layerlab.show.buildtimes import timeline_svg
 from layerlab.show.section import Section
 from layerlab.text import plain, shorten
+
+#: The scenarios whose builds are drawn.
+_PICTURED = (COLD, "source-edit")
 
 
 @dataclass
@@ -92,8 +97,16 @@ class Benched:
                     yield Section(title, table, on_request="steps")
 
     def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """None of its own: what is drawn is drawn of the comparisons."""
-        yield from ()
+        """The steps of each variant's cold build beside those of its rebuilds."""
+        last = {
+            name: {one: its[one][-1] for one in _PICTURED if its.get(one)}
+            for name, its in self.builds.items()
+        }
+        if any(last.values()):
+            title = "A cold build beside the rebuild after an edit of a source file"
+            path = folder / "builds.svg"
+            timeline_svg(title, {name: its for name, its in last.items() if its}, path)
+            yield title, path
 
 
 def told(problem: LabError) -> str:

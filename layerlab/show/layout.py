@@ -76,12 +76,13 @@ class Trace:
 class Traces:
     """The samples of an experiment."""
 
+    anchor: str
     shown: Sequence[Trace]
     #: How many further variants there are.
     hidden: int
 
 
-NO_TRACES = Traces((), 0)
+NO_TRACES = Traces("", (), 0)
 
 
 def traced(samples: Sequence[Sample], amount: Amount) -> dict[str, Traces]:
@@ -91,6 +92,7 @@ def traced(samples: Sequence[Sample], amount: Amount) -> dict[str, Traces]:
         grouped.setdefault(one.experiment, {}).setdefault(one.variant, []).append(one)
     return {
         experiment: Traces(
+            anchor("samples", experiment),
             [
                 Trace(
                     variant,

@@ -9,6 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from layerlab.compare.comparison import Comparison
+from layerlab.compare.metric import metric
 from layerlab.record.store import Sample
 from layerlab.show import dots, svg, verdict_cells
 from layerlab.show.chapter import Chapter
@@ -62,6 +63,10 @@ def html(
     not to be trusted. The page fetches nothing and runs nothing, and says so to the browser, too.
     """
     page, ratios = "", _ratios(comparisons)
+    measured_in = {
+        metric(one.experiment, one.scenario, one.metric, one.unit).title: one.experiment
+        for one in samples
+    }
     for amount in _AMOUNTS:
         if amount != _AMOUNTS[-1] and _roughly(amount, chapters, samples) > 1.3 * MOST_BYTES:
             continue  # Laying out what is far too much would take long.
@@ -74,6 +79,11 @@ def html(
             facts=facts,
             traces=traces,
             verdicts=verdict_cells.cells(comparisons[: amount.rows]) if comparisons else None,
+            verdict_links={
+                plain(title): traces[experiment].anchor
+                for title, experiment in measured_in.items()
+                if experiment in traces
+            },
             verdict_notes=verdict_cells.notes(comparisons)[: amount.rows],
             ratios=ratios,
             about=[table(section, {}, amount) for section in about],
