@@ -98,10 +98,9 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def samples(here: Path) -> list[Sample]:
-    """All samples of the last run, as far as any store has them."""
+    """All samples of the last run."""
     with Store(here / ".layerlab" / "store.sqlite") as store:
-        (last,) = store._db.execute("SELECT id FROM run ORDER BY started DESC LIMIT 1").fetchone()
-        return store.samples(last)
+        return store.samples(store.runs()[-1].id)
 
 
 def row(shown: str, title: str) -> list[str]:
@@ -136,6 +135,9 @@ def test_two_dockerfiles_of_a_service(here: Path, write: Callable[..., None], be
         for name in ("new.Dockerfile", "old.Dockerfile", "old.Dockerfile")
     ]
     assert [one.position for one in walls] == [1, 2, 3] * 2
+    assert sum(one.control for one in walls) == 2
+    assert len({one.context for one in kept}) == 1
+    assert kept[0].context
 
 
 def test_a_copy_under_another_name_is_the_same_image(
@@ -253,6 +255,8 @@ def test_ctrl_c_leaves_nothing(here: Path, write: Callable[..., None], endpoint:
         process.kill()
     assert process.returncode == 130, said
     assert leftovers.remaining(endpoint) == []
+    with Store(here / ".layerlab" / "store.sqlite") as store:
+        assert [(one.kind, one.ending) for one in store.runs()] == [("bench", "interrupted")]
 
 
 @pytest.mark.parametrize(

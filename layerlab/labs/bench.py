@@ -23,6 +23,7 @@ from layerlab.labs.benched import Benched, told
 from layerlab.labs.image_size import understood
 from layerlab.labs.layer_cache import COLD, scenario_of
 from layerlab.labs.serving import told_by
+from layerlab.record.run import State
 from layerlab.record.samples import Value, image_values
 from layerlab.run.service import serve
 
@@ -58,7 +59,10 @@ def measure(lab: Lab, plan: Plan) -> Benched:
             bench.prime()
             bench.rounds()
         except RunLost as problem:
-            result.lost = problem
+            result.lost, lab.ending = problem, State.LOST
+        except KeyboardInterrupt:
+            lab.store.end_run(lab.run.id, State.INTERRUPTED)
+            raise
     return result
 
 

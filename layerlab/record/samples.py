@@ -77,8 +77,9 @@ def build_samples(
         ("wall", built.wall_seconds, "s"),
         ("engine", built.engine_seconds, "s"),
         ("context", built.context_bytes, "bytes"),
-        ("reused", built.reused, "steps"),
         ("ran", len(built.ran), "steps"),
+        # The last: a build that has it was kept as a whole.
+        ("reused", built.reused, "steps"),
     )
     return samples(
         "layer-cache",
