@@ -78,7 +78,8 @@ class Benched:
             plain(self.baseline),
             [one for v in self.variants[1:] for one in self.of(v)],
         )
-        for name in self.variants[1:]:
+        # A page shows the comparisons by itself, with the way to their samples.
+        for name in self.variants[1:] if style != "html" else ():
             if found := self.of(name):
                 title = f"{plain(name)} beside {baseline}, {_rounds(self.rounds)}"
                 yield Section(

@@ -79,6 +79,7 @@ def html(
             facts=facts,
             traces=traces,
             verdicts=verdict_cells.cells(comparisons[: amount.rows]) if comparisons else None,
+            verdict_title=verdict_cells.title(comparisons) if comparisons else "",
             verdict_links={
                 plain(title): traces[experiment].anchor
                 for title, experiment in measured_in.items()

@@ -12,26 +12,40 @@ _WORDS = {
     Verdict.UNDECIDED: "cannot tell yet",
     Verdict.VOID: "not measured",
 }
-_HEADERS = ("metric", "variant", "value", "baseline", "its value", "ratio", "interval", "verdict")
+_HEADERS = ("metric", "variant", "baseline", "variant", "ratio", "interval", "verdict")
+_RIGHT = (False, False, True, True, True, True, False)
 
 
 def cells(comparisons: Sequence[Comparison]) -> Cells:
-    """One comparison a row."""
+    """One comparison a row; the variant's name is left out where there is one alone."""
     rows = [
         (
             one.metric.title,
             one.variant,
-            value(one.variant_value, one.metric),
-            one.baseline,
             value(one.baseline_value, one.metric),
+            value(one.variant_value, one.metric),
             ratio(one),
             interval(one.effect),
             verdict(one),
         )
         for one in comparisons
     ]
-    right = (False, False, True, False, True, True, True, False)
-    return Cells(_HEADERS, tuple(rows), right)
+    if len({one.variant for one in comparisons}) > 1:
+        headers = (*_HEADERS[:3], "its value", *_HEADERS[4:])
+        return Cells(headers, tuple(rows), _RIGHT)
+    kept = [place for place in range(len(_HEADERS)) if place != 1]
+    return Cells(
+        tuple(_HEADERS[place] for place in kept),
+        tuple(tuple(row[place] for place in kept) for row in rows),
+        tuple(_RIGHT[place] for place in kept),
+    )
+
+
+def title(comparisons: Sequence[Comparison]) -> str:
+    """Which variants stand beside which baseline."""
+    variants = {one.variant for one in comparisons}
+    what = variants.pop() if len(variants) == 1 else "Each variant"
+    return f"{what} beside {comparisons[0].baseline}"
 
 
 def notes(comparisons: Sequence[Comparison]) -> list[str]:
