@@ -26,7 +26,7 @@ from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import image_size
 from layerlab.labs.image_size import SCENARIOS, Sizes
-from layerlab.show.units import bytes_text
+from layerlab.units import bytes_text
 
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(image_size.EXPERIMENT)]
 SINGLE, MULTI = "single-stage", "multi-stage"

@@ -19,9 +19,9 @@ from layerlab.record.sheet import sheet
 from layerlab.record.store import Sample, Store, reading
 from layerlab.show import runs as shown
 from layerlab.show.runs import Listed
-from layerlab.show.units import parse_percent
 from layerlab.summary import wrapped
 from layerlab.text import plain
+from layerlab.units import parse_percent
 
 RESUME = "--resume"
 DEFAULT_MARGIN = 0.05

@@ -80,7 +80,10 @@ def test_the_sentence_of_the_question_that_most_people_have() -> None:
             compared("run.stop", 10.2, 0.42),
             "With new.Dockerfile docker stop takes 96 % less time (0.4 s instead of 10.2 s).",
         ),
-        (compared("image.unpacked", 100, 150), "The image of new.Dockerfile is 1.5 times as large."),
+        (
+            compared("image.unpacked", 100, 150),
+            "The image of new.Dockerfile is 1.5 times as large.",
+        ),
         (
             compared("image.unpacked", 100_000_000, 100_002_560),
             "The image of new.Dockerfile is about as large as before (2.56 kB more).",

@@ -8,9 +8,9 @@ from typing import BinaryIO
 from layerlab.errors import LabError
 from layerlab.image.needles import LONGEST, MASK, MOST_VALUES, Needle, read_patterns, read_values
 from layerlab.image.secrets import HISTORY, LAYER, Finding, Searched
-from layerlab.show.units import bytes_text
 from layerlab.summary import wrapped
 from layerlab.text import plain, shorten
+from layerlab.units import bytes_text
 
 STDIN = "-"
 MOST_SHOWN = 30

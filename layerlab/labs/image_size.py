@@ -20,8 +20,8 @@ from layerlab.show import bars, images
 from layerlab.show.images import Factor
 from layerlab.show.plots import Bar, first_rows, stacked_svg
 from layerlab.show.section import Section
-from layerlab.show.units import megabytes
 from layerlab.text import plain, shorten
+from layerlab.units import megabytes
 
 EXPERIMENT = "image-size"
 #: What a Dockerfile alone decides; its effect is judged against another's.

@@ -16,8 +16,8 @@ from layerlab.image.reader import Watch
 from layerlab.labs.image_size import details
 from layerlab.show import images
 from layerlab.show.section import Section
-from layerlab.show.units import bytes_text
 from layerlab.text import plain
+from layerlab.units import bytes_text
 
 NO_BASE = "scratch"
 

@@ -16,7 +16,7 @@ from layerlab.run.moves import FIRST, PULL, PUSHED_EDITS, PUSHES, UPDATE, Moves,
 from layerlab.run.transfers import Push
 from layerlab.show import registry as tables
 from layerlab.show.section import Section
-from layerlab.show.units import bytes_text
+from layerlab.units import bytes_text
 
 EXPERIMENT = "registry"
 #: What an answer tells: the edit of the source.

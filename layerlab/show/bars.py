@@ -6,7 +6,7 @@ from itertools import cycle, islice
 from wcwidth import wcswidth
 
 from layerlab.show.plots import WASTE, Bar, label, part_names
-from layerlab.show.units import bytes_text, megabytes
+from layerlab.units import bytes_text, megabytes
 
 #: Glyphs in the order of parts, from the first again after the last; neighbours differ as much as
 #: they can, for there is no colour.

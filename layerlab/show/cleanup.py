@@ -6,7 +6,7 @@ from layerlab.run.prune import Taken
 from layerlab.run.triage import Row
 from layerlab.show.sentence import sentence
 from layerlab.show.tables import in_cell, table
-from layerlab.show.units import bytes_text
+from layerlab.units import bytes_text
 
 NOTHING = "-"
 

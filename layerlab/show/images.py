@@ -9,8 +9,8 @@ from layerlab.image.waste import grouped
 from layerlab.show.plots import label
 from layerlab.show.sentence import named, sentence
 from layerlab.show.tables import in_cell, table
-from layerlab.show.units import bytes_text, megabytes
 from layerlab.text import plain, shorten
+from layerlab.units import bytes_text, megabytes
 
 #: For the computed time of a pull: 100 Mbit/s.
 BANDWIDTH_BITS = 100_000_000

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from wcwidth import wcswidth
 
 from layerlab.show import svg
-from layerlab.show.units import megabytes
 from layerlab.text import plain
+from layerlab.units import megabytes
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

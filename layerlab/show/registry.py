@@ -7,8 +7,8 @@ from layerlab.run.moves import FIRST, Moves
 from layerlab.run.transfers import Pull
 from layerlab.show.sentence import named, sentence
 from layerlab.show.tables import in_cell, table
-from layerlab.show.units import bytes_text, megabytes
 from layerlab.text import plain
+from layerlab.units import bytes_text, megabytes
 
 NOTHING = "-"
 

@@ -11,8 +11,8 @@ from layerlab.record.run import RunRecord, State
 from layerlab.record.store import Sample
 from layerlab.show.section import Section
 from layerlab.show.tables import in_cell, table
-from layerlab.show.units import bytes_text
 from layerlab.text import plain, shorten
+from layerlab.units import bytes_text
 
 #: Columns that all but the first of the list of runs take at most.
 _BESIDE = 54
