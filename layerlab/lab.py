@@ -7,18 +7,20 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-from layerlab.build import frontend
+from layerlab.build import frontend, untrusted
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
 from layerlab.build.variant import Variant
-from layerlab.engine import bases, fresh, leftovers
+from layerlab.engine import bases, confining, fresh, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
+from layerlab.engine.limits import Profile
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder
 from layerlab.record.samples import Value, samples
 from layerlab.record.store import Store
+from layerlab.run import confined
 from layerlab.show.live import Screen
 from layerlab.show.section import Section
 
@@ -41,6 +43,8 @@ class Settings:
     baseline: str | None = None
     #: The share of the baseline that a difference must exceed to matter.
     margin: float = 0.05
+    #: What Dockerfiles are held to that nobody vouches for.
+    profile: Profile | None = None
 
 
 class Result(Protocol):
@@ -90,6 +94,8 @@ class Lab:
         had: dict[str, bases.Base] = {}
         for variant in variants:
             try:
+                if self.run.confinement:
+                    untrusted.check(variant)
                 self._have_bases(variant, had)
                 text = None if self._have_frontend(variant) else frontend.built_in(variant)
                 folder = self.run.folder / "dockerfiles" / slug(variant)
@@ -174,6 +180,7 @@ class Lab:
             no_cache=cold,
             build_contexts=bases.build_contexts(self.bases),
             time_limit_seconds=self.settings.build_limit_seconds,
+            confinement=self.run.confinement,
         )
         title = f"{what}: {variant.name}"
         self.screen.doing(title)
@@ -259,8 +266,15 @@ def opened(
     if removed:
         screen.say(f"removed what an earlier run left: {', '.join(removed)}")
     folder = record_folder(settings.project)
-    with leftovers.running() as run, Store(folder / "store.sqlite") as store:
+    limits: list[str] = []
+    with (
+        leftovers.running() as plain,
+        Store(folder / "store.sqlite") as store,
+        confining.confined(endpoint, plain, settings.profile, limits.append) as run,
+        confined.watching(endpoint, run),
+    ):
         lab = Lab(endpoint, run, store, screen, settings)
+        lab.notes += limits
         try:
             lab.took.update(took)
             with lab.spending("base images"):

@@ -15,6 +15,7 @@ from layerlab import summary
 from layerlab.build.variant import Variant, load, select
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.limits import UNTRUSTED
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, Unmet, os_sentence
 from layerlab.lab import Lab
@@ -75,6 +76,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=30,
         metavar="S",
         help="seconds that an app may take until it answers",
+    )
+    group.addoption(
+        "--untrusted",
+        action="store_true",
+        help="hold builds and containers to limits (docs/untrusted.md): for Dockerfiles that nobody vouches for",
     )
 
 
@@ -189,12 +195,15 @@ class Session:
     def _open_lab(
         self, endpoint: Endpoint, variants: list[Variant], took: dict[str, Spent]
     ) -> None:
+        profile = UNTRUSTED if self.config.getoption("untrusted") else None
+        build_limit = self.config.getoption("build_limit")
         settings = laboratory.Settings(
             project=self.project,
             rounds=self.config.getoption("rounds"),
             standins=self.config.getoption("standins"),
-            build_limit_seconds=self.config.getoption("build_limit"),
+            build_limit_seconds=min(build_limit, profile.build_seconds) if profile else build_limit,
             start_limit_seconds=self.config.getoption("start_limit"),
+            profile=profile,
         )
         self.lab = self.stack.enter_context(
             laboratory.opened(endpoint, self.screen, settings, variants, took)

@@ -23,6 +23,7 @@ import docker.errors
 import requests.exceptions
 
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.limits import Confinement
 from layerlab.folders import cache_folder
 
 RUN_LABEL = "dev.layerlab.run"
@@ -37,6 +38,8 @@ class Run:
 
     id: str
     folder: Path
+    #: What its builds and containers are held to, where nobody vouches for them.
+    confinement: Confinement | None = None
 
     @property
     def labels(self) -> dict[str, str]:
