@@ -122,7 +122,7 @@ def build(
     failure = None
     if timed_out or beyond or exit_code != 0:
         limit = request.time_limit_seconds if timed_out else None
-        reached = watch.reached() if watch else None
+        reached = watch.reached(progress) if watch else None
         failure = explain(
             progress, steps, request.dockerfile.name, request.parsed, limit, beyond, reached
         )

@@ -48,6 +48,8 @@ _LOST = (
     "use of closed network connection",
 )
 SHOWN_LOG_LINES = 8
+#: Of a line; a step may print one without end.
+_SHOWN_LINE = 300
 
 
 @dataclass(frozen=True)
@@ -177,5 +179,9 @@ def _missing(path: str, step: Step | None) -> str:
 def _log(step: Step | None) -> str:
     if step is None or not step.log:
         return ""
-    lines = "".join(f"\n    {line}" for line in step.log[-SHOWN_LOG_LINES:])
+    lines = "".join(f"\n    {_cut(line)}" for line in step.log[-SHOWN_LOG_LINES:])
     return f"; its last lines:{lines}"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _SHOWN_LINE else f"{line[:_SHOWN_LINE]}…"

@@ -1,6 +1,7 @@
 """A build that is held to limits: its options, and a look now and then at what it has taken."""
 
 import os
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -43,6 +44,10 @@ def options(confinement: Confinement | None) -> list[str]:
     return words
 
 
+#: What is said of a process that got no memory: with so much of files alone, the kernel has only to drop some.
+_NO_MEMORY = re.compile(r"exit code: 137|Killed|MemoryError|annot allocate memory")
+
+
 @dataclass
 class Watch:
     """What one build takes; made as it begins."""
@@ -51,13 +56,11 @@ class Watch:
     confinement: Confinement
     _begun: float = field(default_factory=time.time)
     _free: int = 0
-    _memory: int = 0
     _processes: int = 0
     _next_look: float = 0.0
 
     def __post_init__(self) -> None:
         self._free = self._free_bytes()
-        self._memory = self._group.memory_reached()
 
     @property
     def _group(self) -> Group:
@@ -79,14 +82,18 @@ class Watch:
                 return f"it wrote more than {megabytes(limit)}"
         return None
 
-    def reached(self) -> str | None:
-        """The limit at which it was held, as a clause; None where it was not, or nobody knows."""
+    def reached(self, progress: Progress) -> str | None:
+        """The limit at which a build that failed was held, as a clause; None where there is none known."""
         limits = self.confinement.profile.build
         if not self.confinement.group:
             return None
         if max(self._processes, self._group.processes_peak()) >= limits.processes:
             return f"it may have {limits.processes} processes and threads, and had them all"
-        if self._group.memory_reached() > self._memory:
+        said = [
+            f"{one.error} {one.log.decode(errors='replace')}" for one in progress.vertexes.values()
+        ]
+        short = any(map(_NO_MEMORY.search, said))
+        if short and self._group.memory_reached():
             return f"it may take {megabytes(limits.memory_bytes)} of memory, and took them all"
         return None
 

@@ -63,11 +63,17 @@ class Group:
     #: Below the root of each tree of groups, and as the engine calls it.
     path: str
 
-    def memory_reached(self) -> int:
-        """How often the kernel has killed for want of memory, or had to look for some, until now."""
-        if (found := _number(ROOT / self.path / "memory.events", "oom_kill")) is not None:
-            return found
-        return _number(ROOT / "memory" / self.path / "memory.failcnt") or 0
+    def memory_reached(self) -> bool:
+        """Whether it had all of its memory once; of version 2, whether something was killed for that.
+
+        Of version 1 the kernel counts failures (memory.failcnt) where they begin: in groups below, which are
+        gone by now.
+        """
+        if (killed := _number(ROOT / self.path / "memory.events", "oom_kill")) is not None:
+            return killed > 0
+        folder = ROOT / "memory" / self.path
+        most = _number(folder / "memory.max_usage_in_bytes")
+        return most is not None and most >= (_number(folder / "memory.limit_in_bytes") or 0)
 
     def processes(self) -> int:
         """How many processes and threads are in it now."""

@@ -54,4 +54,4 @@ class Confinement:
 
 def megabytes(count: int) -> str:
     """A limit of bytes, for people."""
-    return f"{count // MEBIBYTE} MiB"
+    return f"{count // MEBIBYTE} MiB" if count >= MEBIBYTE else f"{count >> 10} KiB"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any
 
+import docker
 import docker.errors
 import requests.exceptions
 
@@ -124,7 +125,7 @@ def _watch(endpoint: Endpoint, run: Run, over: threading.Event) -> None:
         while not over.wait(LOOK_SECONDS):
             with suppress(docker.errors.DockerException, requests.exceptions.RequestException):
                 for one in client.api.containers(filters=mine, size=True):
-                    if _written(endpoint, one) > int(one["Labels"][DISK_LABEL]):
+                    if _written(endpoint, client, one) > int(one["Labels"][DISK_LABEL]):
                         client.api.kill(one["Id"])
     finally:
         client.close()
@@ -138,16 +139,16 @@ def disk_limit(endpoint: Endpoint, container: Mapping[str, Any]) -> str | None:
     client = endpoint.connect()
     try:
         found = client.api.containers(all=True, size=True, filters={"id": container["Id"]})
+        if not any(_written(endpoint, client, one) > int(allowed) for one in found):
+            return None
     except (docker.errors.DockerException, requests.exceptions.RequestException):
         return None
     finally:
         client.close()
-    if not any(_written(endpoint, one) > int(allowed) for one in found):
-        return None
     return f"it wrote more than the {megabytes(int(allowed))} that an untrusted container may"
 
 
-def _written(endpoint: Endpoint, container: Mapping[str, Any]) -> int:
+def _written(endpoint: Endpoint, client: docker.DockerClient, container: Mapping[str, Any]) -> int:
     """What a container has written, as the engine lists it with its size: into its own layer, and volumes.
 
     Of a volume the engine tells a size only with those of all others, so it is looked; on an engine that is
@@ -155,8 +156,9 @@ def _written(endpoint: Endpoint, container: Mapping[str, Any]) -> int:
     """
     written = int(container.get("SizeRw") or 0)
     mounts = container.get("Mounts") or ()
-    volumes = [one["Source"] for one in mounts if one.get("Type") == "volume" and one.get("RW")]
-    if volumes and endpoint.private:
+    names = [one["Name"] for one in mounts if one.get("Type") == "volume" and one.get("RW")]
+    if names and endpoint.private:
+        volumes = [client.api.inspect_volume(name)["Mountpoint"] for name in names]
         with suppress(LabError, ValueError):
             words = ["du", "--summarize", "--block-size=1", "--total", "--", *volumes]
             said = run_command(as_root(words), doing="looking at what a container wrote")
