@@ -40,6 +40,8 @@ class Corpus:
     file: str = "student.Dockerfile"
     build_seconds: float = SMALL.build_seconds
     start_seconds: float = 3
+    #: How long an app that answers may take until it goes wrong.
+    later_seconds: float = 0
 
     @property
     def folder(self) -> Path:
@@ -61,12 +63,13 @@ class Corpus:
         copy.write_bytes((self.folder / "Dockerfile").read_bytes())
         return copy
 
-    def is_told_by(self, error: Exception, folder: Path) -> None:
-        """See to it that an error says what is expected, in text that harms no terminal."""
+    def is_told_by(self, error: Exception, folder: Path) -> str:
+        """See to it that an error says what is expected, in text that harms no terminal; returns it."""
         told = plain(str(error)).replace(f"{folder}/", "")
         assert re.search(self.sentence, told), told
         assert len(told) < 4000
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f\u202a-\u202e]", told)
+        return told
 
 
 def corpus(*verdicts: str) -> list[Corpus]:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -17,7 +18,7 @@ from corpus_cases import SMALL
 from layerlab.build.variant import Variant, load
 from layerlab.engine import leftovers
 from layerlab.engine.command import run
-from layerlab.engine.confining import engine_of
+from layerlab.engine.confining import NOT_OURS, engine_of
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.limits import Profile
 from layerlab.engine.namespace import Link
@@ -241,6 +242,17 @@ def test_a_cache_mount_is_of_one_run(endpoint: Endpoint, tmp_path: Path) -> None
                 continue
             with pytest.raises(LabError, match="failed with exit code 1"):
                 lab.image(variant)
+
+
+def test_an_engine_that_is_not_ours(endpoint: Endpoint, tmp_path: Path) -> None:
+    """What can be limited there is, and of the rest the run says that it is not."""
+    theirs = replace(endpoint, private=False)
+    with lab_with(theirs, tmp_path / "theirs", DOCKERFILE, SMALL) as (lab, variant):
+        assert NOT_OURS in lab.notes
+        with container.running(theirs, lab.run, lab.image(variant), NOTHING, purpose="x") as app:
+            held = app.get("/")
+    assert held["CapEff"] == held["CapBnd"] == 0
+    assert held["NoNewPrivs"] == 1
 
 
 def test_a_log_takes_no_more_than_its_files(endpoint: Endpoint, tmp_path: Path) -> None:
