@@ -7,15 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from layerlab.build import frontend
+from layerlab.build import frontend, untrusted
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
 from layerlab.build.options import Options
 from layerlab.build.variant import Variant
 from layerlab.compare.comparison import Comparison
-from layerlab.engine import bases, fresh, leftovers
+from layerlab.engine import bases, confining, fresh, leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
+from layerlab.engine.limits import Profile
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder, store_file
@@ -25,6 +26,7 @@ from layerlab.record.rounds import Earlier
 from layerlab.record.run import RunRecord, State
 from layerlab.record.samples import Value, samples
 from layerlab.record.store import Store
+from layerlab.run import confined
 from layerlab.show import chapter
 from layerlab.show.chapter import Chapter
 from layerlab.show.live import Screen
@@ -53,6 +55,8 @@ class Settings:
     asked: tuple[str, ...] = ()
     #: The folder that paths in ``words`` are relative to.
     called_from: str = ""
+    #: What Dockerfiles are held to that nobody vouches for.
+    profile: Profile | None = None
 
     def recorded(self) -> dict[str, Any]:
         """The same for the record, which knows the project and the kind of run by itself."""
@@ -127,6 +131,8 @@ class Lab:
         had: dict[str, bases.Base] = {}
         for variant in variants:
             try:
+                if self.run.confinement:
+                    untrusted.check(variant)
                 self._have_bases(variant, had)
                 text = None if self._have_frontend(variant) else frontend.built_in(variant)
                 folder = self.run.folder / "dockerfiles" / slug(variant)
@@ -254,6 +260,7 @@ class Lab:
             time_limit_seconds=self.settings.build_limit_seconds,
             options=self.options.words,
             masked=self.options.masked,
+            confinement=self.run.confinement,
         )
         title = f"{what}: {variant.name}"
         self.screen.doing(title)
@@ -357,8 +364,15 @@ def opened(
         screen.say(f"removed what an earlier run left: {', '.join(removed)}")
     record_folder(settings.project)
     identity = resumed.id if resumed else None
-    with leftovers.running(identity) as run, Store(store_file(settings.project)) as store:
+    limits: list[str] = []
+    with (
+        leftovers.running(identity) as plain,
+        Store(store_file(settings.project)) as store,
+        confining.confined(endpoint, plain, settings.profile, limits.append) as run,
+        confined.watching(endpoint, run),
+    ):
         lab = Lab(endpoint, run, store, screen, settings)
+        lab.notes += limits
         try:
             lab.took.update(took)
             with lab.spending("base images"):

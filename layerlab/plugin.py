@@ -20,6 +20,7 @@ from layerlab.compare import gate, grammar
 from layerlab.engine import leftovers
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.limits import UNTRUSTED
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost, Unmet, os_sentence
 from layerlab.lab import Lab
@@ -217,6 +218,8 @@ class Session:
     ) -> None:
         if self.resumed:
             resume.check_engine(self.resumed, laboratory.recorded_engine(endpoint))
+        profile = UNTRUSTED if self.config.getoption("untrusted") else None
+        build_limit = self.config.getoption("build_limit")
         settings = laboratory.Settings(
             project=self.project,
             words=self.words,
@@ -225,8 +228,9 @@ class Session:
             rounds=self.config.getoption("rounds"),
             baseline=self.config.getoption("baseline"),
             standins=self.config.getoption("standins"),
-            build_limit_seconds=self.config.getoption("build_limit"),
+            build_limit_seconds=min(build_limit, profile.build_seconds) if profile else build_limit,
             start_limit_seconds=self.config.getoption("start_limit"),
+            profile=profile,
         )
         self.lab = self.stack.enter_context(
             laboratory.opened(endpoint, self.screen, settings, variants, took, self.resumed)

@@ -62,6 +62,12 @@ def add(parser: pytest.Parser) -> None:
         "words that it was given",
     )
     group.addoption(
+        "--untrusted",
+        action="store_true",
+        help="hold builds and containers to limits (docs/untrusted.md): for Dockerfiles that nobody vouches "
+        "for",
+    )
+    group.addoption(
         "--standins",
         action="store_true",
         help="where no registry answers, build base images from Debian packages on your engine too",

@@ -13,7 +13,9 @@ from pathlib import Path
 from layerlab.build.dockerfile import Dockerfile
 from layerlab.build.failure import Failure, explain
 from layerlab.build.progress import Progress, Step
+from layerlab.build.watch import LOOK_SECONDS, Watch, options
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.limits import Confinement
 
 #: How long a client that was told to stop may take to make the engine stop too.
 STOP_SECONDS = 15
@@ -38,6 +40,8 @@ class Request:
     options: Sequence[str] = ()
     #: What hides values in what BuildKit says: it expands build arguments in the names of steps.
     masked: Callable[[str], str] = str
+    #: What it is held to, where nobody vouches for it.
+    confinement: Confinement | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,7 @@ def command(endpoint: Endpoint, request: Request) -> list[str]:
         words += ["--label", f"{key}={value}"]
     if request.no_cache:
         words.append("--no-cache")
+    words += options(request.confinement)
     for name, target in request.build_contexts:
         words += ["--build-context", f"{name}={target}"]
     words += request.options
@@ -93,9 +98,11 @@ def build(
     """Build an image and measure it; ``on_step`` hears the name of each step as it begins or ends.
 
     A build that fails is a result too: its ``failure`` says why. On Ctrl-C, or when the time limit
-    is over, the client is told to stop, which makes BuildKit cancel the build on the engine.
+    is over, or another one, the client is told to stop, which makes BuildKit cancel the build on the
+    engine.
     """
     progress = Progress()
+    watch = Watch(endpoint, request.confinement) if request.confinement else None
     begun = time.monotonic()
     process = subprocess.Popen(
         command(endpoint, request),
@@ -106,11 +113,12 @@ def build(
         start_new_session=True,
     )
     try:
-        timed_out = _read(process, progress, on_step, begun + request.time_limit_seconds)
+        deadline = begun + request.time_limit_seconds
+        timed_out, beyond = _read(process, progress, on_step, deadline, watch)
     except BaseException:
         _stop(process)
         raise
-    if timed_out:
+    if timed_out or beyond:
         _stop(process)
     exit_code = process.wait()
     wall_seconds = time.monotonic() - begun
@@ -118,9 +126,12 @@ def build(
     progress.hide(request.masked)
     steps = progress.steps(request.parsed)
     failure = None
-    if timed_out or exit_code != 0:
+    if timed_out or beyond or exit_code != 0:
         limit = request.time_limit_seconds if timed_out else None
-        failure = explain(progress, steps, request.dockerfile.name, request.parsed, limit)
+        reached = watch.reached(progress) if watch else None
+        failure = explain(
+            progress, steps, request.dockerfile.name, request.parsed, limit, beyond, reached
+        )
     return Build(
         exit_code=exit_code,
         wall_seconds=wall_seconds,
@@ -136,20 +147,23 @@ def _read(
     progress: Progress,
     on_step: Callable[[str], None],
     deadline: float,
-) -> bool:
-    """Read the stream to its end; returns whether the deadline came first."""
+    watch: Watch | None,
+) -> tuple[bool, str | None]:
+    """Read the stream to its end; returns whether the deadline came first, or what else did."""
     assert process.stderr is not None
     with selectors.DefaultSelector() as selector:
         selector.register(process.stderr, selectors.EVENT_READ)
         while True:
             left = deadline - time.monotonic()
             if left <= 0:
-                return True
-            if not selector.select(timeout=left):
+                return True, None
+            if watch and (beyond := watch.beyond(progress)):
+                return False, beyond
+            if not selector.select(timeout=min(left, LOOK_SECONDS) if watch else left):
                 continue
             data = os.read(process.stderr.fileno(), 65_536)
             if not data:
-                return False
+                return False, None
             for name in progress.feed(data):
                 on_step(name)
 

@@ -48,13 +48,15 @@ _LOST = (
     "use of closed network connection",
 )
 SHOWN_LOG_LINES = 8
+#: Of a line; a step may print one without end.
+_SHOWN_LINE = 300
 
 
 @dataclass(frozen=True)
 class Failure:
     """A build's failure."""
 
-    #: "dockerfile", "base", "copy", "run", "disk", "engine", "time" or "other".
+    #: "dockerfile", "base", "copy", "run", "disk", "engine", "time", "limit" or "other".
     kind: str
     #: One sentence: where, what, what to do; a step's last lines may follow it.
     sentence: str
@@ -67,8 +69,14 @@ def explain(
     file: str,
     dockerfile: Dockerfile,
     time_limit_seconds: float | None = None,
+    beyond: str | None = None,
+    reached: str | None = None,
 ) -> Failure:
-    """Explain a failed build from what buildx and BuildKit reported."""
+    """Explain a failed build from what buildx and BuildKit reported.
+
+    Clauses of :class:`layerlab.build.watch.Watch`: ``beyond`` is why it was stopped, ``reached`` is the
+    limit at which the engine held it.
+    """
     plain, mishap = progress.plain, progress.mishap()
     error = next((line for line in reversed(plain) if line.startswith("ERROR: ")), "")
     error = error or (plain[-1] if plain else "the docker command said nothing")
@@ -81,13 +89,15 @@ def explain(
     if failed and failed.line:
         line = failed.line
     at = f"{file}:{line}" if line else file
-    if time_limit_seconds is not None:
+    if time_limit_seconds is not None or beyond:
         busy = next((step for step in steps if step.unfinished), None)
         what = f"{file}:{busy.line}: {busy.label} {shorten(busy.instruction)}" if busy else file
+        why = f"at its limit of {time_limit_seconds or 0:.0f} s (--build-limit)"
+        if reached and not beyond:
+            why += f"; {reached}"
         return Failure(
-            "time",
-            f"{what}: the build was stopped at its limit of {time_limit_seconds:.0f} s "
-            f"(--build-limit){_log(busy)}",
+            "limit" if beyond else "time",
+            f"{what}: the build was stopped {f'since {beyond}' if beyond else why}{_log(busy)}",
             busy.line if busy else 0,
         )
     if any(_WITHOUT_SPACE.search(text) for text in (cause, *(failed.log if failed else ()))):
@@ -108,7 +118,7 @@ def explain(
         return Failure(
             "run",
             f"{at}: {failed.label} {shorten(failed.instruction)} failed with exit code "
-            f"{exit_code[1]}{_log(failed)}",
+            f"{exit_code[1]}{f': {reached}' if reached else ''}{_log(failed)}",
             line,
         )
     if _RACE.search(cause):
@@ -169,5 +179,9 @@ def _missing(path: str, step: Step | None) -> str:
 def _log(step: Step | None) -> str:
     if step is None or not step.log:
         return ""
-    lines = "".join(f"\n    {line}" for line in step.log[-SHOWN_LOG_LINES:])
+    lines = "".join(f"\n    {_cut(line)}" for line in step.log[-SHOWN_LOG_LINES:])
     return f"; its last lines:{lines}"
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _SHOWN_LINE else f"{line[:_SHOWN_LINE]}…"

@@ -27,6 +27,11 @@ def fetched(endpoint: Endpoint, syntax: str, scratch: Path) -> bool:
         return build(endpoint, request).failure is None
 
 
+def is_official(name: str) -> bool:
+    """Whether a frontend is Docker's own."""
+    return _OFFICIAL.match(name) is not None
+
+
 def built_in(variant: Variant) -> bytes:
     """A variant's Dockerfile without its ``# syntax=`` line, line for line, for the engine's own frontend.
 
@@ -34,7 +39,7 @@ def built_in(variant: Variant) -> bytes:
         LabError: the frontend is not Docker's own, so the built-in one can't stand for it.
     """
     syntax = variant.dockerfile.syntax or ""
-    if not _OFFICIAL.match(syntax):
+    if not is_official(syntax):
         raise LabError(
             f"{variant.path}:1: the frontend {syntax} can't be fetched, and the engine's own can't "
             "stand for it: remove the line, or make its registry reachable"

@@ -92,6 +92,8 @@ class Progress:
     #: buildx's own lines, which are not JSON.
     plain: list[str] = field(default_factory=list)
     context_bytes: int = 0
+    #: What all steps have printed.
+    log_bytes: int = 0
     _transfers: dict[str, int] = field(default_factory=dict)
     _rest: bytes = b""
     _open: list[str] = field(default_factory=list)
@@ -146,7 +148,9 @@ class Progress:
                 self.context_bytes = sum(self._transfers.values())
         for update in status.get("logs") or ():
             vertex = self.vertexes.setdefault(update["vertex"], _Vertex())
-            vertex.log = (vertex.log + base64.b64decode(update.get("data") or ""))[-_LOG_BYTES:]
+            data = base64.b64decode(update.get("data") or "")
+            self.log_bytes += len(data)
+            vertex.log = (vertex.log + data)[-_LOG_BYTES:]
 
     def hide(self, masked: Callable[[str], str]) -> None:
         """Have ``masked`` go over all that was said, before any of it is cut or joined."""

@@ -10,6 +10,7 @@ from layerlab.build.dockerfile import Dockerfile, parse
 from layerlab.build.header import GOALS, Header, near
 from layerlab.build.header import read as read_header
 from layerlab.errors import LabError
+from layerlab.text import plain
 
 SUFFIX = ".Dockerfile"
 
@@ -62,6 +63,12 @@ def load(path: Path) -> Variant:
     Raises:
         LabError: it can't be read, is empty, or its header is broken (with the line).
     """
+    name = variant_name(path)
+    if "\n" in name or "\t" in name or plain(name) != name:
+        raise LabError(
+            f"{name!a}: a name may have no control characters and no marks of direction: rename this "
+            "Dockerfile"
+        )
     try:
         data = path.read_bytes()
         text = data.decode("utf-8-sig")
@@ -80,7 +87,7 @@ def load(path: Path) -> Variant:
     content = hashlib.sha256(data)
     if ignore.is_file():
         content.update(b"\0" + ignore.read_bytes())
-    return Variant(variant_name(path), path, content.hexdigest(), dockerfile, header)
+    return Variant(name, path, content.hexdigest(), dockerfile, header)
 
 
 def variant_name(path: Path) -> str:

@@ -23,6 +23,7 @@ import docker.errors
 import requests.exceptions
 
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.limits import Confinement
 from layerlab.errors import LabError
 from layerlab.folders import cache_folder
 
@@ -40,6 +41,8 @@ class Run:
     folder: Path
     #: Tells a run that is gone on with from what it was before.
     again: str = ""
+    #: What its builds and containers are held to, where nobody vouches for them.
+    confinement: Confinement | None = None
 
     @property
     def nonce(self) -> str:

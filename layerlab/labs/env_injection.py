@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from layerlab.build import watch
 from layerlab.build.variant import Variant
 from layerlab.errors import LabError
 from layerlab.lab import Lab
@@ -121,7 +122,7 @@ def _image(lab: Lab, variant: Variant, everything: Sequence[Setting]) -> str:
     file.write_text(handover.dockerfile(lab.tag(variant), everything), encoding="utf-8")
     tag = f"layerlab/{EXPERIMENT}:{lab.run.id}"
     words = ["buildx", "build", "--load", "--provenance=false", "--tag", tag, "--file", str(file)]
-    words += lab.run.label_words
+    words += [*lab.run.label_words, *watch.options(lab.run.confinement)]
     for name, text in handover.pick(everything, env.BUILD_ARG).items():
         words += ["--build-arg", f"{name}={text}"]
     lab.endpoint.run(

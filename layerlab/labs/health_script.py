@@ -125,7 +125,7 @@ class Observer:
         )
 
     def _run(
-        self, case: Case, image: str, *, called: str = "", network: str = "bridge"
+        self, case: Case, image: str, *, called: str = "", network: str | None = None
     ) -> AbstractContextManager[str]:
         delay = case.delay_seconds
         return container.started(
@@ -137,7 +137,7 @@ class Observer:
             environment=container.Environment(
                 () if delay is None else [f"START_DELAY_SECONDS={delay:g}"]
             ),
-            options=[*case.flags(), "--network", network],
+            options=[*case.flags(), *(["--network", network] if network else [])],
         )
 
     @contextmanager

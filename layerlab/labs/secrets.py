@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from layerlab.build import watch
 from layerlab.build.variant import Variant
 from layerlab.engine.command import run as run_command
 from layerlab.errors import LabError
@@ -15,7 +16,7 @@ from layerlab.image import export
 from layerlab.image.needles import MASK, Needles, read_values
 from layerlab.image.secrets import HISTORY, LAYER, Finding, Search
 from layerlab.lab import Lab
-from layerlab.run import compose, container, readers, spelling, swarm
+from layerlab.run import compose, confined, container, readers, spelling, swarm
 from layerlab.run.readers import (
     BUILD_ARG,
     BUILD_SECRET,
@@ -187,7 +188,7 @@ class _Measuring:
         # The classic store keeps no attestations, and refuses to be asked for one.
         keeps = self._endpoint.can.image_store == "containerd"
         words.append("--provenance=mode=max" if keeps else "--provenance=false")
-        words += self._lab.run.label_words
+        words += [*self._lab.run.label_words, *watch.options(self._lab.run.confinement)]
         words += ["--build-arg", BUILD_ARG.key, "--secret", f"id={BUILD_SECRET.key},src={secret}"]
         run_command(
             self._endpoint.command(*words, folder),
@@ -214,6 +215,8 @@ class _Measuring:
         name = f"layerlab-{EXPERIMENT}-{self._lab.run.id}"
         words = ["run", "--detach", "--pull", "never", "--no-healthcheck", "--name", name]
         words += ["--memory", container.MEMORY, "--pids-limit", str(container.PIDS)]
+        if self._lab.run.confinement:
+            words += [*confined.words(self._lab.run.confinement), "--network", "none"]
         words += [*self._lab.run.label_words, "--env", RUN_ENV.key, self._tag, *readers.APP]
         ways = (*OF_IMAGE, RUN_ENV)
         try:
@@ -272,7 +275,8 @@ class _Measuring:
                 self._look(found[0], [way])
 
     def _swarm(self) -> None:
-        if why := swarm.lacking(self._endpoint):
+        unsafe = "a Swarm service can't be held to what --untrusted allows"
+        if why := unsafe if self._lab.run.confinement else swarm.lacking(self._endpoint):
             self.lacking[SWARM_SECRET] = why
             return
         run, image, ways = self._lab.run, self._lab.tag(self._variant), [SWARM_SECRET]

@@ -16,7 +16,7 @@ from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import waiting
+from layerlab.run import confined, waiting
 from layerlab.run.container import MEMORY, PIDS, START_SECONDS, Container, answering
 from layerlab.run.ports import publishing, taken_told
 
@@ -155,10 +155,15 @@ def project(
     as ``--env-file``; ``shell`` is what the shell that runs the commands has; ``volumes`` are the
     project's, which have to bring their labels.
     """
-    common = {"labels": run.labels, "mem_limit": MEMORY, "pids_limit": PIDS, "pull_policy": "never"}
+    labels = {**run.labels, **confined.labels(run.confinement)}
+    common = {"labels": labels, "mem_limit": MEMORY, "pids_limit": PIDS, "pull_policy": "never"}
+    network: dict[str, Any] = {"labels": run.labels}
+    if run.confinement:
+        common |= confined.service(run.confinement)
+        network["driver_opts"] = confined.bridge(run.confinement)
     document: dict[str, Any] = {
         "services": {name: {**service, **common} for name, service in services.items()},
-        "networks": {"default": {"labels": run.labels}},
+        "networks": {"default": network},
     }
     if volumes:
         document["volumes"] = volumes

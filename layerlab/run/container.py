@@ -4,7 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError, RunLost
-from layerlab.run import asking, diagnosis, envfile, ports, waiting
+from layerlab.run import asking, confined, diagnosis, envfile, ports, waiting
 
 MEMORY = "256m"
 PIDS = 100
@@ -149,7 +149,8 @@ def timed(
     words += ["--publish", ports.publishing(endpoint, port, inside), *_LOG]
     words += ["--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PIDS)]
     words += run.label_words
-    words += last
+    if run.confinement:
+        words += confined.words(run.confinement)
     begun = 0.0
 
     def docker_run() -> None:
@@ -159,13 +160,16 @@ def timed(
         begun = time.monotonic()
         with ports.taken_told():
             run_command(
-                endpoint.command(*words),
+                endpoint.command(*words, *last),
                 doing=f"{called}: starting a container",
                 environ={**endpoint.environ(), **(shell or {})},
                 timeout=START_SECONDS,
             )
 
-    try:
+    with ExitStack() as stack:
+        if "--network" not in last:
+            words += stack.enter_context(confined.network(endpoint, run))
+        stack.callback(remove, endpoint, name)
         try:
             if port is None:
                 ports.while_taken(docker_run)
@@ -176,8 +180,6 @@ def timed(
                 raise LabError(f"{called}: {told}") from error
             raise
         yield name, begun
-    finally:
-        remove(endpoint, name)
 
 
 def start_again(endpoint: Endpoint, name: str) -> None:

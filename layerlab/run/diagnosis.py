@@ -13,7 +13,7 @@ import requests.exceptions
 from layerlab.engine.command import last_lines
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
-from layerlab.run import usage
+from layerlab.run import confined, usage
 from layerlab.run.usage import Usage
 from layerlab.text import plain, shorten
 
@@ -72,9 +72,12 @@ def ended(endpoint: Endpoint, name: str, *, answered: bool = False) -> str | Non
     state, limits = found["State"], found["HostConfig"]
     if state["Running"] or state["Status"] == "created":
         return None
+    when = f"{'after' if answered else 'before'} it answered"
+    if told := confined.disk_limit(endpoint, found):
+        return f"the app was killed {when}: {told}"
     return ending(
         int(state["ExitCode"]),
-        when=f"{'after' if answered else 'before'} it answered",
+        when=when,
         out_of_memory=bool(state["OOMKilled"]),
         memory_bytes=int(limits.get("Memory") or 0),
         processes=int(limits.get("PidsLimit") or 0),

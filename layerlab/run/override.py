@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from layerlab.engine.limits import Confinement
+from layerlab.run import confined
 from layerlab.run.container import MEMORY, PIDS
 
 #: The default network is in no file, and is made as soon as a service names no other.
@@ -20,13 +22,15 @@ def override(
     build_contexts: Sequence[tuple[str, str]] = (),
     more: Mapping[str, Any] | None = None,
     start_interval: bool = True,
+    confinement: Confinement | None = None,
 ) -> str:
     """An override file for a project.
 
     ``config`` is the project as `docker compose config --format json` gives it; ``images`` are the
     references of base images that have another name on the engine; ``build_contexts`` are those that a
     build must use in place of a FROM; ``more`` are services to add; without ``start_interval``
-    health checks lose theirs, which engines before 25 do not know.
+    health checks lose theirs, which engines before 25 do not know. With a ``confinement``, what is built
+    has no more than it gives, and the networks with a way out have none.
 
     A later file's limits win over these, so this one comes before those of the user.
     """
@@ -34,12 +38,19 @@ def override(
         name: _service(service, labels, images, build_contexts, start_interval)
         for name, service in config["services"].items()
     }
+    for name, service in config["services"].items() if confinement else ():
+        if "build" in service and confinement:
+            services[name] |= confined.rights(confinement)
+            services[name]["labels"] = {**labels, **confined.labels(confinement)}
     for name, service in (more or {}).items():
         services[name] = {**service, **_common(labels)}
     document: dict[str, Any] = {"services": services}
     for kind in ("networks", "volumes"):
         names = dict.fromkeys([*([DEFAULT] if kind == "networks" else []), *config.get(kind, {})])
         document[kind] = {name: {"labels": dict(labels)} for name in names}
+    for name, network in document["networks"].items() if confinement else ():
+        if confinement and not config.get("networks", {}).get(name, {}).get("internal"):
+            network["driver_opts"] = confined.bridge(confinement)
     # JSON is YAML, and has no value that YAML would read as something else.
     text = json.dumps(document, ensure_ascii=False, indent=2) + "\n"
     return text.replace(f'"{_RESET}"', "!reset null")

@@ -13,6 +13,7 @@ from layerlab.build.context import copy_context
 from layerlab.engine.endpoint import Endpoint, version_tuple
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
+from layerlab.run import privileges
 from layerlab.run.override import override
 from layerlab.run.stack import COMPOSE_FILE, PROJECT_LABEL, Stack
 
@@ -43,7 +44,8 @@ def prepared(
     Raises:
         NotUp: a compose file is broken.
         LabError: the engine is another machine's, which has not the files that are mounted; or a compose
-            file names what is not the stack's alone (:mod:`layerlab.run.isolation`).
+            file names what is not the stack's alone (:mod:`layerlab.run.isolation`), or asks for what
+            an untrusted one is not given (:mod:`layerlab.run.privileges`).
     """
     if endpoint.can.compose is None:
         raise LabError(
@@ -74,8 +76,15 @@ def prepared(
     if version < CLOSING_ENGINE:
         variables["CLOSED_NETWORK"] = "nat"
     stack = Stack(
-        endpoint, name, folder, (compose / COMPOSE_FILE,), {**endpoint.environ(), **variables}
+        endpoint,
+        name,
+        folder,
+        (compose / COMPOSE_FILE,),
+        {**endpoint.environ(), **variables},
+        trusted=run.confinement is None,
     )
+    if not stack.trusted:
+        privileges.check_files(sorted(compose.glob("*.yaml")), folder)
     config = stack.config()
     stack.check_isolation(config)
     text = override(
@@ -85,6 +94,7 @@ def prepared(
         build_contexts=build_contexts,
         more=more,
         start_interval=version >= STARTING_ENGINE,
+        confinement=run.confinement,
     )
     (compose / OVERRIDE).write_text(text, encoding="utf-8")
     stack = stack.with_files(OVERRIDE)

@@ -12,6 +12,7 @@ from layerlab.engine.command import run as run_command
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import container, diagnosis, questions
+from layerlab.run.confined import is_closed
 from layerlab.run.stack import Stack
 
 #: The engine's own machine, and a server there that is in none of the stack's networks.
@@ -98,7 +99,7 @@ def promised(config: Mapping[str, Any]) -> dict[tuple[str, str], Reach]:
     """
     networks = {name: set(one.get("networks") or {}) for name, one in config["services"].items()}
     about: Mapping[str, Any] = config.get("networks") or {}
-    internal = {name for name, one in about.items() if one.get("internal")}
+    internal = {name for name, one in about.items() if one.get("internal") or is_closed(one)}
     closed = {name for name in internal if _isolated(about[name])}
     found = {}
     for one in PORTS:

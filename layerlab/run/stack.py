@@ -15,7 +15,7 @@ import httpx
 from layerlab.engine.command import attempt, last_lines
 from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
-from layerlab.run import composefile, diagnosis, isolation, ports, refusal, watcher
+from layerlab.run import composefile, diagnosis, isolation, ports, privileges, refusal, watcher
 from layerlab.run.ports import PORT
 from layerlab.run.refusal import Refusal
 
@@ -48,6 +48,8 @@ class Stack:
     files: tuple[Path, ...]
     #: The whole environment of its commands.
     environ: Mapping[str, str]
+    #: Whether somebody vouches for its files.
+    trusted: bool = True
 
     def with_files(self, *names: str) -> "Stack":
         """The same project with more of the folder's compose files."""
@@ -121,10 +123,15 @@ class Stack:
     def check_isolation(self, config: Mapping[str, Any] | None = None) -> None:
         """See to it that nothing in the project is another's on the engine; see :mod:`isolation`.
 
+        Where nobody vouches for it, that it asks for no more than is given, too; see :mod:`privileges`.
+
         Raises:
             LabError: something is, with its line.
         """
-        isolation.check(config or self.config(), self.files, self.name, self.environ["WEB_IMAGE"])
+        config = config or self.config()
+        isolation.check(config, self.files, self.name, self.environ["WEB_IMAGE"])
+        if not self.trusted:
+            privileges.check(config, self.files, self.folder)
 
     def up(self, *words: str) -> None:
         """`docker compose up`, with what it needs to exist looked at first.
