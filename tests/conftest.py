@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.dockerfile import parse
@@ -21,6 +22,12 @@ from layerlab.engine.matrix import MATRIX, Release
 from layerlab.engine.transfer import bring
 from layerlab.lab import Lab, Settings, opened
 from layerlab.show.live import Screen
+
+# What hypothesis tries unless a test says otherwise; `--hypothesis-profile=long` is for an evening. The
+# deadline, in milliseconds for one example, is for what hangs; other processes may keep us waiting.
+settings.register_profile("quick", max_examples=25, deadline=10_000)
+settings.register_profile("long", max_examples=5_000, deadline=10_000)
+settings.load_profile("quick")
 
 PROJECT = Path(__file__).parent.parent
 SLIM = "python:3.11-slim"

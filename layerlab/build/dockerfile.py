@@ -7,8 +7,10 @@ be present. Whether a Dockerfile is *right* is BuildKit's to say, in the build.
 
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 _DIRECTIVE = re.compile(r"^#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 #: What ends a line that goes on in the next: the escape, but not two of them, and blanks.
@@ -20,6 +22,7 @@ _QUOTING = re.compile(r"""\\(.)|['"]""", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)(?::?([-+?])([^${}]*))?\}|(\w+))")
 #: Variables that BuildKit itself sets for FROM; what they hold is the engine's to know.
 _PLATFORM = re.compile(r"(?:BUILD|TARGET)(?:PLATFORM|OS|ARCH|VARIANT)|TARGETSTAGE")
+_STAGE_NUMBER = re.compile("0|[1-9][0-9]{0,6}")
 #: Instructions that BuildKit numbers as steps.
 NUMBERED = ("RUN", "COPY", "ADD", "WORKDIR")
 #: How deep ``${A:-${B}}`` is followed.
@@ -202,10 +205,21 @@ class Dockerfile:
 
     def _earlier(self, name: str, user: Stage) -> int | None:
         """The index of the stage before ``user`` that a name means; the last of that name."""
-        if name in map(str, range(user.index)) and name != user.base:
+        is_number = _STAGE_NUMBER.fullmatch(name) and int(name) < user.index
+        if is_number and name != user.base:
             return int(name)
-        before = (s.index for s in self.stages[: user.index] if s.name == name.lower())
-        return max(before, default=None)
+        indexes = self._named.get(name.lower(), [])
+        before = bisect_left(indexes, user.index)
+        return indexes[before - 1] if before else None
+
+    @cached_property
+    def _named(self) -> dict[str, list[int]]:
+        """The indexes of the stages by their name."""
+        found: dict[str, list[int]] = {}
+        for stage in self.stages:
+            if stage.name:
+                found.setdefault(stage.name, []).append(stage.index)
+        return found
 
     def _global_arguments(self) -> dict[str, str]:
         arguments: dict[str, str] = {}
@@ -356,7 +370,8 @@ def expand(text: str, arguments: dict[str, str]) -> str:
 
     before = None
     for _ in range(MOST_NESTED):
-        before, text = text, _VARIABLE.sub(replace, text)
+        # Longer is no image's name, and what doubles with each variable would fill memory.
+        before, text = text, _VARIABLE.sub(replace, text[:LONGEST_ARGUMENT])
         if text == before:
             break
-    return text
+    return text[:LONGEST_ARGUMENT]

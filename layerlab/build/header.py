@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from layerlab.errors import LabError
+from layerlab.text import plain, shorten
 
 #: What a rebuild may cost, from least to most: every step reused; steps ran, but none that installs
 #: dependencies; a dependency install ran.
@@ -98,7 +99,7 @@ def read(text: str, path: Path) -> Header:
         if not match:
             continue
         if problem := _enter(match[1], (match[2] or "").strip(), words, declared):
-            raise LabError(f"{path}:{number}: {problem}")
+            raise LabError(f"{path}:{number}: {plain(problem)}")
     return Header(
         title=words.get("title", ""),
         teaches=words.get("teaches", ""),
@@ -113,7 +114,8 @@ def _enter(
 ) -> str | None:
     """Take in one line; returns what is wrong with it."""
     if not value:
-        return f"the header `layerlab.{key}` has no value: write `# layerlab.{key}: …`"
+        name = shorten(key)
+        return f"the header `layerlab.{name}` has no value: write `# layerlab.{name}: …`"
     twice = f"the header `layerlab.{key}` is given twice: keep one"
     if key in _WORDS:
         if key in words:
@@ -122,13 +124,11 @@ def _enter(
         return _wrong_word(key, value)
     expectations = [f"expect.{e}.{s}" for e, scenarios in GOALS.items() for s in scenarios]
     if key not in expectations:
-        return f"there is no header `layerlab.{key}`{near(key, [*_WORDS, *expectations])}"
+        return f"there is no header `layerlab.{shorten(key)}`{near(key, [*_WORDS, *expectations])}"
     _, experiment, scenario = key.split(".")
     allowed = GOALS[experiment][scenario].allowed
     if value not in allowed:
-        return (
-            f"`{value}` can't be expected{near(value, allowed)}: write one of {', '.join(allowed)}"
-        )
+        return f"`{shorten(value)}` can't be expected{near(value, allowed)}: write one of {', '.join(allowed)}"
     if (experiment, scenario) in declared:
         return twice
     declared[experiment, scenario] = value
@@ -139,7 +139,10 @@ def _wrong_word(key: str, value: str) -> str | None:
     if key == "labs":
         unknown = next((lab for lab in _listed(value) if lab not in GOALS), None)
         if unknown:
-            return f"there is no lab `{unknown}`{near(unknown, list(GOALS))}: there are {', '.join(GOALS)}"
+            return (
+                f"there is no lab `{shorten(unknown)}`{near(unknown, list(GOALS))}: there are "
+                f"{', '.join(GOALS)}"
+            )
     if key == "differs-from" and not all(_pair(value)):
         return "write `# layerlab.differs-from: NAME: the one factor in which it differs`"
     return None

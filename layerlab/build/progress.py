@@ -17,10 +17,17 @@ from typing import Any
 from layerlab.build.dockerfile import Dockerfile
 
 #: "[2/5] RUN x", "[builder  2/14] RUN x", "[linux/arm64 builder 2/4] RUN x"
-_STEP = re.compile(r"^\[(?:(\w+/[\w/>.-]+) +)?(?:(\S+) +)?(\d+)/(\d+)\] (.*)$", re.DOTALL)
+_STEP = re.compile(
+    r"^\[(?:(\w+/[\w/>.-]+) +)?(?:(\S+) +)?([0-9]{1,6})/([0-9]{1,6})\] (.*)$", re.DOTALL
+)
 _CONTEXT = re.compile(r"^transferring context:")
 LOG_LINES = 20
 _LOG_BYTES = 16_384
+#: Of a line, and of an object over many: more than BuildKit sends at once (gRPC's 16 MiB, in base64).
+_LONGEST_OBJECT = 32 << 20
+#: Of buildx's own lines: what it says at its end is what explains a failure.
+_PLAIN_LINES, _PLAIN_CHARACTERS = 1_000, 10_000
+_MOST_BYTES = 1 << 63
 
 
 @dataclass(frozen=True)
@@ -95,43 +102,59 @@ class Progress:
     #: What all steps have printed.
     log_bytes: int = 0
     _transfers: dict[str, int] = field(default_factory=dict)
-    _rest: bytes = b""
+    _rest: bytearray = field(default_factory=bytearray)
     _open: list[str] = field(default_factory=list)
+    _open_characters: int = 0
 
     def feed(self, data: bytes) -> list[str]:
         """Take in bytes; returns the names of steps that started or ended with them."""
-        self._rest += data
-        *lines, self._rest = self._rest.split(b"\n")
-        return [name for line in lines for name in self._line(line.decode(errors="replace"))]
+        *ends, beginning = data.split(b"\n")
+        names: list[str] = []
+        for end in ends:
+            self._keep(end)
+            line = self._rest.decode(errors="replace")
+            self._rest = bytearray()
+            names += self._line(line)
+        self._keep(beginning)
+        return names
 
     def close(self) -> None:
         """The stream has ended: take in what has no line end."""
         self.feed(b"\n")
         self._open = []
 
+    def _keep(self, piece: bytes) -> None:
+        self._rest += piece[: max(0, _LONGEST_OBJECT - len(self._rest))]
+
     def _line(self, line: str) -> Iterator[str]:
-        if self._open or line.startswith("{"):
+        if line.startswith("{"):
+            # An object over many lines has the only braces in the first column: one that is open here
+            # has lost its end, or was none.
+            self._open, self._open_characters = [], 0
+        elif not self._open:
+            if line.strip():
+                self.plain.append(line[:_PLAIN_CHARACTERS])
+                if len(self.plain) >= 2 * _PLAIN_LINES:
+                    del self.plain[:-_PLAIN_LINES]
+            return
+        self._open_characters += len(line)
+        if self._open_characters <= _LONGEST_OBJECT:
             self._open.append(line)
-            # An object over many lines ends with the only brace in the first column.
-            if len(self._open) == 1 and line == "{":
-                return
-            if len(self._open) > 1 and line != "}":
-                return
-            text, self._open = "\n".join(self._open), []
-            try:
-                names = list(self._status(json.loads(text)))
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-                return  # Cut off or damaged: it says nothing that a person could read.
-            yield from names
-        elif line.strip():
-            self.plain.append(line)
+        if line == "{" or (len(self._open) > 1 and line != "}"):
+            return
+        text, self._open = "\n".join(self._open), []
+        try:
+            names = list(self._status(json.loads(text)))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return  # Cut off or damaged: it says nothing that a person could read.
+        yield from names
 
     def _status(self, status: dict[str, Any]) -> Iterator[str]:
         for update in status.get("vertexes") or ():
             vertex = self.vertexes.setdefault(update["digest"], _Vertex())
-            vertex.name = update.get("name") or vertex.name
+            vertex.name = _text(update.get("name")) or vertex.name
             vertex.cached = vertex.cached or bool(update.get("cached"))
-            vertex.error = update.get("error") or vertex.error
+            vertex.error = _text(update.get("error")) or vertex.error
             if update.get("started"):
                 started = timestamp(update["started"])
                 ended = update.get("completed")
@@ -143,7 +166,7 @@ class Progress:
             if _CONTEXT.match(str(update.get("id", ""))):
                 key = f"{update['vertex']} {update['id']} {update.get('started')}"
                 self._transfers[key] = max(
-                    self._transfers.get(key, 0), int(update.get("current") or 0)
+                    self._transfers.get(key, 0), _count(update.get("current"))
                 )
                 self.context_bytes = sum(self._transfers.values())
         for update in status.get("logs") or ():
@@ -227,13 +250,26 @@ class Progress:
     def engine_seconds(self) -> float:
         """From the first thing that the engine did to the last."""
         ends = [end for v in self.vertexes.values() for _, end in _spans(v)]
-        return max(ends) - self.begin() if ends else 0.0
+        # A clock that is set back ends things before they began.
+        return max(0.0, max(ends) - self.begin()) if ends else 0.0
 
 
 def timestamp(text: str) -> float:
     """Seconds of the epoch for RFC 3339 with up to nine digits of a second's fraction (Go's)."""
     whole, _, fraction = text.rstrip("Z").partition(".")
+    if fraction.strip("0123456789"):
+        raise ValueError("no fraction of a second")  # float() takes exponents, too
     return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or '0'}")
+
+
+def _text(value: object) -> str:
+    """A text of the stream; "" where it is none. JSON may hold half a character, which no file takes."""
+    return value.encode(errors="replace").decode() if isinstance(value, str) else ""
+
+
+def _count(value: object) -> int:
+    """A number of bytes; 0 where it is none."""
+    return value if isinstance(value, int) and 0 <= value < _MOST_BYTES else 0
 
 
 def _spans(vertex: _Vertex) -> list[tuple[float, float]]:

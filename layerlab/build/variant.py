@@ -13,6 +13,8 @@ from layerlab.errors import LabError
 from layerlab.text import plain
 
 SUFFIX = ".Dockerfile"
+#: Of a Dockerfile and of its ignore file, in bytes: BuildKit's own longest message has 16 MiB.
+LONGEST = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def load(path: Path) -> Variant:
     """Read a variant from a Dockerfile.
 
     Raises:
-        LabError: it can't be read, is empty, or its header is broken (with the line).
+        LabError: it can't be read, is empty or too long, or its header is broken (with the line).
     """
     name = variant_name(path)
     if "\n" in name or "\t" in name or plain(name) != name:
@@ -70,7 +72,7 @@ def load(path: Path) -> Variant:
             "Dockerfile"
         )
     try:
-        data = path.read_bytes()
+        data = _read(path)
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
@@ -86,8 +88,18 @@ def load(path: Path) -> Variant:
     ignore = path.with_name(f"{path.name}.dockerignore")
     content = hashlib.sha256(data)
     if ignore.is_file():
-        content.update(b"\0" + ignore.read_bytes())
+        content.update(b"\0" + _read(ignore))
     return Variant(name, path, content.hexdigest(), dockerfile, header)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        data = file.read(LONGEST + 1)
+    if len(data) > LONGEST:
+        raise LabError(
+            f"{path} is longer than {LONGEST >> 20} MiB: name a Dockerfile, and COPY long data"
+        )
+    return data
 
 
 def variant_name(path: Path) -> str:

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import yaml
 
+#: PyYAML takes time with the square of the depth, and composes recursively.
+DEEPEST = 100
+
 
 def broken(file: Path) -> tuple[int, str] | None:
     """The line from 1 at which a file is no YAML, and why; None where it is, or can't be read.
@@ -12,13 +15,15 @@ def broken(file: Path) -> tuple[int, str] | None:
     Compose names lines, too; for a wrong indentation it names the line where the block began.
     """
     try:
-        for _ in yaml.parse(file.read_text(encoding="utf-8", errors="replace"), yaml.SafeLoader):
-            pass
+        _check(file.read_text(encoding="utf-8", errors="replace"))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         return (mark.line + 1 if mark else 1), error.problem or "not YAML"
     except yaml.YAMLError as error:
         return 1, str(error).splitlines()[0]
+    except ValueError:
+        # PyYAML lets through what `chr` and `int` say of "\U00110000" and of a number in a directive.
+        return 1, "an escape that is no character, or a number that is too long"
     except OSError:
         return None
     return None
@@ -30,7 +35,9 @@ def line_of(file: Path, keys: Sequence[str]) -> int | None:
     An element of a list is found by its number, by its text, or as the key that it begins with.
     """
     try:
-        node = yaml.compose(file.read_text(encoding="utf-8"), yaml.SafeLoader)
+        text = file.read_text(encoding="utf-8")
+        _check(text)
+        node = yaml.compose(text, yaml.SafeLoader)
     except (OSError, ValueError, yaml.YAMLError):
         return None
     line = None
@@ -40,6 +47,18 @@ def line_of(file: Path, keys: Sequence[str]) -> int | None:
             return None
         line, node = found
     return line
+
+
+def _check(text: str) -> None:
+    """Raise what is wrong with a text as YAML: a ValueError where it is an escape or a number."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise yaml.MarkedYAMLError(
+                problem=f"nested more than {DEEPEST} deep", problem_mark=event.start_mark
+            )
 
 
 def nearest(files: Sequence[Path], keys: Sequence[str]) -> str | None:

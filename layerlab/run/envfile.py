@@ -1,13 +1,16 @@
 """An env file, checked before it is handed to Docker."""
 
 import re
+from itertools import accumulate
 from pathlib import Path
 
 from layerlab.errors import LabError
 from layerlab.text import plain
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_QUOTED = re.compile(r"""\s*(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')""", re.DOTALL)
+_QUOTED = re.compile(r"""\s*(?:"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+')""", re.DOTALL)
+#: Linux gives a program 2 MiB for its arguments and its environment (execve(2)).
+LONGEST = 2 << 20
 
 
 def check_name(name: str, where: str) -> None:
@@ -30,9 +33,11 @@ def check(path: Path, *, compose: bool) -> dict[str, str | None]:
     `export`. Values are as they are written: what becomes of them is in :mod:`layerlab.run.spelling`.
 
     Raises:
-        LabError: the file is missing or no text, or a line is malformed (with its number).
+        LabError: the file is missing, too long or no text, or a line is malformed (with its number).
     """
-    lines = _read(path).split("\n")
+    text = _read(path)
+    lines = text.split("\n")
+    begins = [0, *accumulate(len(line) + 1 for line in lines)]
     found: dict[str, str | None] = {}
     number = 0
     while number < len(lines):
@@ -41,26 +46,46 @@ def check(path: Path, *, compose: bool) -> dict[str, str | None]:
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         name, equals, value = _split(line, f"{path}:{start}", compose)
-        if compose and value.lstrip()[:1] in ("'", '"') and equals:
-            while not _QUOTED.match(value):
-                if number == len(lines):
-                    raise LabError(f"{plain(str(path))}:{start}: a quote is opened and not closed")
-                value += "\n" + lines[number]
-                number += 1
+        if compose and equals and value.lstrip()[:1] in ("'", '"'):
+            value_begins = begins[start - 1] + line.index("=") + 1
+            quoted = _QUOTED.match(text, value_begins)
+            if quoted is None:
+                raise LabError(
+                    f"{plain(str(path))}:{start}: a quote is opened and not closed: close it, or "
+                    "begin the value with another character"
+                )
+            number = start + text.count("\n", value_begins, quoted.end())
+            value = "\n".join([value, *lines[start:number]])
         found[name] = value if equals else None
     return found
 
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise LabError(f"{plain(str(path))}:{line}: this env file is not UTF-8 text") from error
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
     except OSError as error:
         raise LabError(
             f"{plain(str(path))}: {error.strerror}: name an env file that can be read"
         ) from error
+    if len(data) > LONGEST:
+        raise LabError(
+            f"{plain(str(path))} is longer than the {LONGEST >> 20} MiB that Linux gives a program for its "
+            "environment: name an env file"
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise LabError(
+            f"{plain(str(path))}:{line}: this env file is not UTF-8 text: save it as UTF-8"
+        ) from error
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise LabError(
+            f"{plain(str(path))}:{line}: no variable can hold a zero byte: take it out of this line"
+        )
+    return text
 
 
 def _split(line: str, where: str, compose: bool) -> tuple[str, str, str]:
