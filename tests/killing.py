@@ -202,7 +202,7 @@ class Machine:
 def machine() -> Machine:
     """What there is now, of this cache folder."""
     cache = cache_folder()
-    fresh = [folder for folder in (cache / "fresh").glob("*/")]
+    fresh = list((cache / "fresh").glob("*/"))
     groups = {PrivateEngine(folder).cgroup for folder in fresh}
     return Machine(
         frozenset(folder.name for folder in _run_folders()),

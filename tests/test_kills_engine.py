@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import killing
@@ -195,7 +196,7 @@ def struck(kill: Kill, endpoint: Endpoint, project: Path) -> tuple[Watched, set[
         words = kill.phase.words or ("-k", "layer_cache", "--variant", "tiny.Dockerfile")
         run = killing.begin(project, environ, "--engine", "private", *words)
         with killing.read_along(run):
-            if run.wait_for(lambda: kill.phase.begins(run, endpoint)):
+            if run.wait_for(partial(kill.phase.begins, run, endpoint)):
                 time.sleep(seconds)
             folders = (cache_folder() / "fresh").glob("*/")
             links = killing.links(*folders, cache_folder() / "engine")
