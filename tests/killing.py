@@ -33,6 +33,9 @@ ORPHAN_SECONDS = 15
 SEED = int(os.environ.get("LAYERLAB_SEED") or random.SystemRandom().randrange(10**6))
 
 
+_begun: list["Watched"] = []
+
+
 @dataclass
 class Watched:
     """A ``layerlab run`` and what is seen of it from outside."""
@@ -100,14 +103,30 @@ def begin(project: Path, environ: dict[str, str], *words: str | Path) -> Watched
     output = project / f"output-{mark}.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-m", "layerlab", "run", *map(str, words)],
+            # Under nohup or in a script's background, Ctrl-C would be ignored by all that starts here.
+            [
+                *("env", "--default-signal=INT"),
+                *(sys.executable, "-m", "layerlab", "run"),
+                *map(str, words),
+            ],
             cwd=project,
             env={**environ, MARK: mark, "TMPDIR": str(project / "tmp"), "COLUMNS": "100"},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
         )
-    return Watched(process, project, output, mark, others)
+    run = Watched(process, project, output, mark, others)
+    _begun.append(run)
+    return run
+
+
+def end_all() -> None:
+    """End the runs that a test left when it failed."""
+    while _begun:
+        run = _begun.pop()
+        if run.process.poll() is None:
+            run.process.terminate()
+            run.process.wait(60)
 
 
 def _run_folders() -> frozenset[Path]:

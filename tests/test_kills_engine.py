@@ -148,6 +148,12 @@ def ready(project: Path) -> Path:
     return project
 
 
+@pytest.fixture(autouse=True)
+def no_run_goes_on() -> Iterator[None]:
+    yield
+    killing.end_all()
+
+
 @pytest.fixture(scope="module")
 def bystanders(endpoint: Endpoint, slim: str, app_image: object) -> Iterator[None]:
     """Another living run's things, another user's and nobody's; no clean-up may touch them."""
