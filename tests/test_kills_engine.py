@@ -269,13 +269,14 @@ def test_killed(
     engine = private_engine()
     objects, machine = killing.objects(endpoint), killing.machine()
     run, links = struck(kill, endpoint, ready)
-    left_on_its_own(run, endpoint, engine)
     if ended_well(run, kill.order):
         assert killing.objects(endpoint) == objects, run.text
         assert killing.machine() == machine
     left = len(killing.objects(endpoint) - objects) + (killing.machine() != machine)
     kept = nothing_lost(run, endpoint, builds_only=kill.phase.name == "build")
+    # At once: what the dead run had begun must not go on and make more behind the clean-up's back.
     next_start(ready)
+    left_on_its_own(run, endpoint, engine)
     assert killing.objects(endpoint) == objects
     assert killing.machine() == machine
     own = killing.links(cache_folder() / "engine")
@@ -311,10 +312,10 @@ def test_killed_where_nothing_was(
     if kill.phase.name == "base build":
         engine.start(lambda _: None)
     run, links = struck(kill, endpoint, ready)
-    left_on_its_own(run, endpoint, engine)
     ended_well(run, kill.order)
     kept = nothing_lost(run, endpoint, builds_only=False)
     next_start(ready)
+    left_on_its_own(run, endpoint, engine)
     assert killing.objects(endpoint) == {f"network {name}" for name in ("bridge", "host", "none")}
     assert killing.machine().runs == frozenset()
     assert not (cache_folder() / "standins/work").exists()

@@ -2,7 +2,6 @@
 
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from layerlab.build.dockerfile import Dockerfile
 from layerlab.build.failure import Failure, explain
 from layerlab.build.progress import Progress, Step
+from layerlab.engine.command import leash
 from layerlab.engine.endpoint import Endpoint
 
 #: How long a client that was told to stop may take to make the engine stop too.
@@ -83,8 +83,7 @@ def command(endpoint: Endpoint, request: Request) -> list[str]:
         words += ["--build-context", f"{name}={target}"]
     words += request.options
     # Should this process be killed, the kernel tells the client to stop, and so the engine.
-    leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-    return [*leash, *endpoint.command(*words, request.context)]
+    return [*leash(), *endpoint.command(*words, request.context)]
 
 
 def build(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layerlab.engine.command import end, last_lines
+from layerlab.engine.command import end, last_lines, leash
 from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
@@ -110,7 +110,7 @@ class Project:
         """
         own = ["compose", "--project-name", self.name, "--project-directory", str(self.folder)]
         watching = subprocess.Popen(
-            self.endpoint.command(*own, *self.options, "watch", "--no-up", service),
+            [*leash(), *self.endpoint.command(*own, *self.options, "watch", "--no-up", service)],
             env=dict(self.environ),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
