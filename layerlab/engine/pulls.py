@@ -5,8 +5,7 @@ import subprocess
 from collections.abc import Callable
 from threading import Timer
 
-from layerlab.engine.command import last_lines
-from layerlab.engine.command import leash
+from layerlab.engine.command import last_lines, leash
 from layerlab.engine.endpoint import Endpoint
 
 #: The registry did not answer, or not with the image: another source may have it.
