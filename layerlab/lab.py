@@ -13,7 +13,7 @@ from layerlab.build.context import Context, copy_context
 from layerlab.build.options import Options
 from layerlab.build.variant import Variant
 from layerlab.compare.comparison import Comparison
-from layerlab.engine import bases, confining, fresh, leftovers
+from layerlab.engine import bases, confining, fresh, leftovers, life, standins
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.limits import Profile
@@ -108,6 +108,9 @@ class Lab:
         self._built: set[str] = set()
         #: Why a variant can't be measured, by variant.
         self.problems: dict[str, LabError] = {}
+        #: Tells whether the engine is still the one that the run began on.
+        self._life = ""
+        self._lost: RunLost | None = None
         #: What every build is told beyond its Dockerfile and context.
         self.options = Options()
         #: What each part of the run took.
@@ -128,6 +131,7 @@ class Lab:
 
         A variant whose base can't be had is a problem of that variant; the others go on.
         """
+        self._life = life.of(self.endpoint)
         had: dict[str, bases.Base] = {}
         for variant in variants:
             try:
@@ -186,6 +190,27 @@ class Lab:
         found = rounds.earlier(kept, self.store.steps(self.run.id), names, scenarios)
         self.store.supersede(self.run.id, experiment, after_round=found.complete)
         return found
+
+    def cause(self, problem: LabError) -> LabError:
+        """What a problem comes from: an engine that went away, else the problem itself.
+
+        Without its engine a run fails in as many ways as it has steps; the user is told the one cause.
+        """
+        if problem is self._lost:
+            return problem
+        ended = life.ended(self.endpoint, self._life)
+        if ended is None:
+            return problem
+        self._lost = RunLost(
+            f"{ended}: what was in flight is lost, what was measured before is kept; see that it runs, "
+            f"then go on with `./lab run --resume`; the first that was noticed:\n    {problem}"
+        )
+        return self._lost
+
+    @property
+    def lost(self) -> bool:
+        """Whether the engine is known to have gone away."""
+        return self._lost is not None
 
     @contextmanager
     def spending(self, part: str) -> Iterator[None]:
@@ -266,10 +291,10 @@ class Lab:
         self.screen.doing(title)
         masked = request.masked
         built = build(self.endpoint, request, lambda step: self.screen.doing(title, masked(step)))
-        if built.failure and built.failure.kind == "engine":
-            raise RunLost(built.failure.sentence)
         if built.failure:
-            raise LabError(built.failure.sentence)
+            kind = RunLost if built.failure.kind == "engine" else LabError
+            # A step can fail, too, because its engine is on its way down.
+            raise self.cause(kind(built.failure.sentence))
         self._contexts[variant.name] = context.digest
         if tag is None:
             self._built.add(variant.name)
@@ -359,7 +384,11 @@ def opened(
     Removes what dead runs left before it begins, and all that this run made when it ends. ``resumed`` is
     the run to go on with, in place of a new one.
     """
-    removed = [*leftovers.remove_dead(endpoint), *fresh.remove_dead()]
+    removed = [
+        *leftovers.remove_dead(endpoint),
+        *fresh.remove_dead(),
+        *standins.remove_dead(),
+    ]
     if removed:
         screen.say(f"removed what an earlier run left: {', '.join(removed)}")
     record_folder(settings.project)

@@ -272,6 +272,10 @@ class Session:
             problem = LabError(os_sentence(problem))
         if isinstance(problem, Unmet):
             report.longrepr = plain(str(problem))
+        if isinstance(problem, LabError) and self.lab and problem not in self.reported:
+            problem = self.lab.cause(problem)
+            if self.lab.lost:  # of which every test that follows would fail, too
+                item.session.shouldstop = "the engine is gone"
         if isinstance(problem, LabError):
             # The user's mistake, in one sentence, once: our own frames would only hide it.
             if problem in self.reported:

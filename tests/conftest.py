@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+import killing
 import pytest
 from hypothesis import settings
+from tabulate import tabulate
 
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.dockerfile import parse
@@ -31,7 +33,38 @@ settings.load_profile("quick")
 
 PROJECT = Path(__file__).parent.parent
 SLIM = "python:3.11-slim"
+#: What the faults tests tried and what happened, for the table of docs/faults.md.
+TRIED = pytest.StashKey[list[tuple[str, ...]]]()
 Brought = Callable[..., AbstractContextManager[tuple[Lab, list[Variant]]]]
+
+
+def asks_for_faults(config: pytest.Config) -> bool:
+    """Whether the command line has `-m faults`, or another expression that names them."""
+    return "faults" in (config.getoption("markexpr") or "")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the long faults tests unless somebody asks for them."""
+    if asks_for_faults(config):
+        return
+    marks = [item.get_closest_marker("faults") for item in items]
+    long = [item for item, mark in zip(items, marks, strict=True) if mark and "long" in mark.args]
+    config.hook.pytest_deselected(items=long)
+    items[:] = [item for item in items if item not in long]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if rows := terminalreporter.config.stash.get(TRIED, []):
+        terminalreporter.section(f"faults: what was tried (LAYERLAB_SEED={killing.SEED})")
+        for line in tabulate(rows, ("what", "how", "what happened")).splitlines():
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Callable[[str, str, str], None]:
+    """Keeps what was tried, how, and what happened, for the table at the end."""
+    rows = request.config.stash.setdefault(TRIED, [])
+    return lambda what, how, happened: rows.append((what, how, happened))
 
 
 @pytest.fixture(scope="session")

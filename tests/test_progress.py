@@ -28,6 +28,13 @@ def test_steps_come_in_the_files_order_with_their_lines(buildx: str) -> None:
     ]
 
 
+def test_numbers_are_padded_where_a_stage_has_ten_steps_or_more() -> None:
+    found = steps("wide")
+    assert [(step.position, step.total, step.line) for step in found] == [
+        (number, 11, number + 1) for number in range(1, 12)
+    ]
+
+
 @pytest.mark.parametrize("name", BOTH)
 def test_both_layouts_tell_the_same_steps(name: str) -> None:
     # Standard output and standard error of a step may overtake each other: the log is sorted.

@@ -2,7 +2,6 @@
 
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +13,7 @@ from layerlab.build.dockerfile import Dockerfile
 from layerlab.build.failure import Failure, explain
 from layerlab.build.progress import Progress, Step
 from layerlab.build.watch import LOOK_SECONDS, Watch, options
+from layerlab.engine.command import leash
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.limits import Confinement
 
@@ -88,8 +88,7 @@ def command(endpoint: Endpoint, request: Request) -> list[str]:
         words += ["--build-context", f"{name}={target}"]
     words += request.options
     # Should this process be killed, the kernel tells the client to stop, and so the engine.
-    leash = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
-    return [*leash, *endpoint.command(*words, request.context)]
+    return [*leash(), *endpoint.command(*words, request.context)]
 
 
 def build(

@@ -86,8 +86,17 @@ def copy_context(source: Path, folder: Path, nonce: str | None) -> Context:
     try:
         shutil.copytree(source, folder, symlinks=True, ignore=shutil.ignore_patterns(*_LITTER))
         context = Context(folder, digest(folder))
-    except (OSError, shutil.Error) as error:
-        raise LabError(f"the build context {source} could not be copied: {error}") from error
+    except shutil.Error as error:
+        # One entry for each file: source, target, why.
+        first, _, why = error.args[0][0]
+        raise LabError(
+            f"the build context {source} could not be copied to {folder}: {first}: {why}, and "
+            f"{len(error.args[0]) - 1} more"
+        ) from error
+    except OSError as error:
+        raise LabError(
+            f"the build context {source} could not be copied to {folder}: {error}"
+        ) from error
     if nonce:
         for edit in EDITS:
             context.apply(edit, nonce)

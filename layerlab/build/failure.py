@@ -107,6 +107,13 @@ def explain(
             f"some (`docker system df` shows what is used), then run again{_log(failed)}",
             line,
         )
+    if "max depth exceeded" in cause:
+        return Failure(
+            "dockerfile",
+            f"{at}: the image gets more layers than this engine can put on each other: join some of its "
+            "RUN, COPY and ADD instructions",
+            line,
+        )
     if image := _unresolved(cause, mishap):
         name, said = familiar(image[0]), image[1]
         frontend = name.startswith("docker/dockerfile")

@@ -17,8 +17,9 @@ from typing import Any
 from layerlab.build.dockerfile import Dockerfile
 
 #: "[2/5] RUN x", "[builder  2/14] RUN x", "[linux/arm64 builder 2/4] RUN x"
+# Numbers are padded to the width of the stage's last one: `[ 1/14]`, `[builder   1/126]`.
 _STEP = re.compile(
-    r"^\[(?:(\w+/[\w/>.-]+) +)?(?:(\S+) +)?([0-9]{1,6})/([0-9]{1,6})\] (.*)$", re.DOTALL
+    r"^\[ *(?:(\w+/[\w/>.-]+) +)?(?:(\S+) +)?([0-9]{1,6})/([0-9]{1,6})\] (.*)$", re.DOTALL
 )
 _CONTEXT = re.compile(r"^transferring context:")
 LOG_LINES = 20

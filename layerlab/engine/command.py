@@ -2,10 +2,12 @@
 
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from layerlab.errors import LabError
@@ -58,12 +60,17 @@ def attempt(
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with all that it starts; nothing of it outlives this call, whatever ends it.
 
+    Should this process be killed, the command is told to end; one that runs as root by sudo is not.
+
     Raises:
         FileNotFoundError: the command or ``cwd`` is not there.
         subprocess.TimeoutExpired: it did not end in ``timeout`` seconds.
     """
+    found = shutil.which(words[0], path=(os.environ if environ is None else environ).get("PATH"))
+    if found is None:
+        raise FileNotFoundError(words[0])
     process = subprocess.Popen(
-        words,
+        [*leash(), found, *words[1:]],
         env=environ,
         cwd=cwd,
         stdin=subprocess.PIPE,
@@ -79,6 +86,12 @@ def attempt(
         end(process, lambda seconds: process.communicate(timeout=seconds))
         raise
     return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+@cache
+def leash() -> tuple[str, ...]:
+    """The words before a command that have the kernel end it should the thread that started it be killed."""
+    return ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
 
 
 def end(process: subprocess.Popen[str], wait: Callable[[float], object]) -> None:

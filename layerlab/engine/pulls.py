@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Callable
 from threading import Timer
 
-from layerlab.engine.command import last_lines
+from layerlab.engine.command import last_lines, leash
 from layerlab.engine.endpoint import Endpoint
 
 #: The registry did not answer, or not with the image: another source may have it.
@@ -74,7 +74,7 @@ def pull(endpoint: Endpoint, name: str, progress: Callable[[str], None]) -> str 
     the user's logins and credential helpers.
     """
     process = subprocess.Popen(
-        endpoint.command("pull", name),
+        [*leash(), *endpoint.command("pull", name)],
         env=endpoint.environ(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

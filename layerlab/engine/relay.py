@@ -62,7 +62,8 @@ def _opened(engine: PrivateEngine, port: int) -> socket.socket:
     if pid is None:
         raise LabError(f"the engine at {engine.socket} does not run")
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="layerlab-"))
+        # Beside the engine, and removed with it should this process be killed.
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=engine.folder))
         path = str(Path(folder) / "socket")
         waiting = stack.enter_context(socket.socket(socket.AF_UNIX))
         waiting.bind(path)

@@ -5,6 +5,7 @@ itself, which mmdebstrap makes from signed packages. An image carries its name a
 digest as labels, and is tagged in one step at its end: a killed build leaves no half of one.
 """
 
+import fcntl
 import hashlib
 import platform
 import shutil
@@ -180,6 +181,20 @@ def _alone(progress: Callable[[str], None]) -> Iterator[Path]:
             yield work
         finally:
             _remove(work)
+
+
+def remove_dead() -> list[str]:
+    """Remove what a killed process was building stand-ins in; returns what was removed."""
+    work = cache_folder() / "standins/work"
+    if not work.exists():
+        return []
+    with (work.parent / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return []
+        _remove(work)
+    return [f"folder {work.parent.name}/{work.name}"]
 
 
 def _remove(work: Path) -> None:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from layerlab.engine.command import end, last_lines
+from layerlab.engine.command import end, last_lines, leash
 from layerlab.engine.command import run as run_command
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.run import confined, waiting
+from layerlab.run import confined, refusal, waiting
 from layerlab.run.container import MEMORY, PIDS, START_SECONDS, Container, answering
 from layerlab.run.ports import publishing, taken_told
 
@@ -45,13 +45,18 @@ class Project:
             LabError: it failed.
         """
         own = ["compose", "--project-name", self.name, "--project-directory", str(self.folder)]
-        return run_command(
-            self.endpoint.command(*own, *self.options, *words),
-            doing=doing,
-            environ=self.environ,
-            cwd=self.folder,
-            timeout=LIMIT_SECONDS,
-        )
+        try:
+            return run_command(
+                self.endpoint.command(*own, *self.options, *words),
+                doing=doing,
+                environ=self.environ,
+                cwd=self.folder,
+                timeout=LIMIT_SECONDS,
+            )
+        except LabError as error:
+            if told := refusal.no_subnet(str(error), self.name):
+                raise LabError(f"{doing}: {told}") from error
+            raise
 
     def start(self, service: str) -> str:
         """Start a service by `docker compose up`; returns its container.
@@ -105,7 +110,7 @@ class Project:
         """
         own = ["compose", "--project-name", self.name, "--project-directory", str(self.folder)]
         watching = subprocess.Popen(
-            self.endpoint.command(*own, *self.options, "watch", "--no-up", service),
+            [*leash(), *self.endpoint.command(*own, *self.options, "watch", "--no-up", service)],
             env=dict(self.environ),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,

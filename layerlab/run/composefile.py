@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -56,8 +57,10 @@ def _check(text: str) -> None:
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
+            # Of either of PyYAML's two parsers.
+            mark: Any = event.start_mark
             raise yaml.MarkedYAMLError(
-                problem=f"nested more than {DEEPEST} deep", problem_mark=event.start_mark
+                problem=f"nested more than {DEEPEST} deep", problem_mark=mark
             )
 
 

@@ -19,6 +19,9 @@ _TAKEN = (
     re.compile(r"listen tcp[46]? (?P<where>\S+:\d+): bind: address already in use"),
     re.compile(r"failed to bind host port (?:for )?(?P<where>\S+:\d+)\S*: address already in use"),
 )
+_NO_SUBNET = (
+    r"failed to create network (?P<network>\S+): .*(fully subnetted|non-overlapping IPv4 address)"
+)
 _ENDPOINT = re.compile(r"endpoint (?P<container>\S+) \(")
 
 
@@ -54,6 +57,12 @@ def told(said: str, files: Sequence[Path], name: str) -> Refusal:
     lines = [line.strip() for line in plain(said).splitlines() if not _NOISE.match(line)]
     last = lines[-1] if lines else "it says nothing"
     return Refusal(f"docker compose failed: {last}")
+
+
+def no_subnet(said: str, name: str) -> str | None:
+    """What is wrong where the engine has no address range left for the project's network."""
+    match = re.search(_NO_SUBNET, said)
+    return _no_subnet(match, (), name).sentence if match else None
 
 
 def _service(container: str, name: str) -> str:
@@ -160,7 +169,7 @@ _REASONS: tuple[tuple[str, Callable[[re.Match[str], Sequence[Path], str], Refusa
     ),
     (r'service "(?P<service>.+?)" (?P<why>has neither an image nor a build context)', _of_service),
     (
-        r"failed to create network (?P<network>\S+): .*(fully subnetted|non-overlapping IPv4 address)",
+        _NO_SUBNET,
         _no_subnet,
     ),
     (r"no available IPv4 addresses on this network's address pools: (?P<network>\S+)", _no_address),

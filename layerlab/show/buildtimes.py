@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _WIDTH, _MARGIN, _FONT, _HEAD, _AXIS = 640, 10, 9, 62, 28
 _LANE, _GAP, _DOT = 11, 6, 7
+#: The most that all dots of a build may take; of more they overlap.
+_DOTS = 210
 _COLUMN = svg.column(_FONT)
 _NAME_COLUMNS = 30
 #: Okabe and Ito's colours; they differ in lightness, too.
@@ -47,7 +49,9 @@ def _draw(title: str, lanes: Sequence[tuple[str, Mapping[str, Build]]]) -> "Figu
     names = [label(name, _NAME_COLUMNS) for name, _ in lanes]
     longest = max(max(build.engine_seconds for build in every), 0.1)
     dots = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 10
-    left = dots + max(len(build.counted) for build in every) * _DOT + 6
+    most = max(len(build.counted) for build in every)
+    pitch = min(_DOT, _DOTS / max(1, most))
+    left = dots + most * pitch + 6
     block = len(scenarios) * _LANE + _GAP
     body = len(lanes) * block
     height = _HEAD + body + _AXIS
@@ -92,7 +96,7 @@ def _draw(title: str, lanes: Sequence[tuple[str, Mapping[str, Build]]]) -> "Figu
                     corner = (step.offset_seconds, y + 1.5)
                     axes.add_patch(Rectangle(corner, step.seconds, _LANE - 3, **look))
             for place, step in enumerate(build.counted):
-                centre = (dots + place * _DOT, _AXIS + body - middle)
+                centre = (dots + place * pitch, _AXIS + body - middle)
                 figure.add_artist(Circle(centre, 2.6, transform=points, **_dot(step.cached)))
         axes.annotate(
             name,
