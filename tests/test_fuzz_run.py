@@ -12,11 +12,11 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
-from layerlab.show.units import bytes_text, megabytes, parse_bytes, parse_percent
 
 from layerlab.errors import LabError
 from layerlab.run import composefile, envfile
 from layerlab.text import plain, shorten
+from layerlab.units import bytes_text, megabytes, parse_bytes, parse_percent
 
 
 @pytest.fixture(scope="module")
