@@ -90,7 +90,16 @@ STATUSES = st.fixed_dictionaries(
 PLAIN = st.sampled_from(
     (
         *("ERROR: failed to solve: x: not found", "Dockerfile:3", "--------------------", " 1 | R"),
-        *("{", "}", "{}", "{ not JSON", "[1]", "", "\x1b[2J", "ERROR: \\udc80 dockerfile parse error"),
+        *(
+            "{",
+            "}",
+            "{}",
+            "{ not JSON",
+            "[1]",
+            "",
+            "\x1b[2J",
+            "ERROR: \\udc80 dockerfile parse error",
+        ),
         *("ERROR: dockerfile parse error on line 99999999999999999999: x", "[" * 3000, "{[" * 3000),
     )
 )
@@ -161,7 +170,7 @@ def test_an_object_that_never_ends_does_not_hide_what_follows() -> None:
 
 ENDLESS: dict[str, Callable[[], Iterable[bytes]]] = {
     "a line without an end": lambda: (b'{"x":"' + b"a" * 65_530 for _ in range(3_000)),
-    "an object without an end": lambda: ([b"{\n"] + [b" " * 65_535 + b"\n"] * 3_000),
+    "an object without an end": lambda: [b"{\n"] + [b" " * 65_535 + b"\n"] * 3_000,
     "lines of buildx": lambda: ((b"b" * 9_999 + b"\n") * 6 for _ in range(3_000)),
     "the log of a step": lambda: (
         b'{"logs":[{"vertex":"a","data":"' + b"YWFh" * 16_000 + b'"}]}\n' for _ in range(3_000)
