@@ -148,7 +148,7 @@ def check(read: Progress, dockerfile: Dockerfile) -> None:
     lines = {0, *(one.line for one in dockerfile.instructions)}
     assert math.isfinite(read.begin())
     assert 0 <= read.engine_seconds() < math.inf
-    assert 0 <= read.context_bytes
+    assert read.context_bytes >= 0
     for step in steps:
         assert 0 <= step.seconds <= read.engine_seconds() + 1e-3
         assert 0 <= step.offset_seconds < math.inf

@@ -225,9 +225,7 @@ def fetched(mirror: Mirror, folder: Path) -> list[Path]:
 
 
 @needs_apt
-def test_a_package_that_the_archive_vouches_for_is_unpacked(
-    mirror: Mirror, tmp_path: Path
-) -> None:
+def test_a_package_that_the_archive_vouches_for_is_unpacked(mirror: Mirror, tmp_path: Path) -> None:
     unpack(fetched(mirror, tmp_path / "apt"), tmp_path / "root")
     assert (tmp_path / "root/usr/bin/tool").read_text() == "honest\n"
 

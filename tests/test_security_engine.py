@@ -168,11 +168,13 @@ def neighbour(engine: PrivateEngine) -> Iterator[tuple[str, Callable[[str, int],
         words = [*enter, sys.executable, "-I", "-c", text, address, str(port)]
         return subprocess.run(words, capture_output=True, check=False).returncode == 0
 
+    network = Path(f"/proc/{there.pid}/ns/net")
     try:
-        assert until(
-            lambda: os.readlink(f"/proc/{there.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+        assert until(lambda: network.readlink() != Path("/proc/self/ns/net").readlink())
+        do(
+            *["link", "add", "beside0", "type", "veth", "peer", "name", "eth0", "netns"],
+            str(there.pid),
         )
-        do(*"link add beside0 type veth peer name eth0 netns".split(), str(there.pid))
         do("addr", "add", "203.0.113.1/30", "dev", "beside0")
         do("link", "set", "beside0", "up")
         do_there("addr", "add", "203.0.113.2/30", "dev", "eth0")

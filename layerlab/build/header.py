@@ -128,9 +128,7 @@ def _enter(
     _, experiment, scenario = key.split(".")
     allowed = GOALS[experiment][scenario].allowed
     if value not in allowed:
-        return (
-            f"`{shorten(value)}` can't be expected{near(value, allowed)}: write one of {', '.join(allowed)}"
-        )
+        return f"`{shorten(value)}` can't be expected{near(value, allowed)}: write one of {', '.join(allowed)}"
     if (experiment, scenario) in declared:
         return twice
     declared[experiment, scenario] = value

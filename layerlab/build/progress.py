@@ -17,7 +17,9 @@ from typing import Any
 from layerlab.build.dockerfile import Dockerfile
 
 #: "[2/5] RUN x", "[builder  2/14] RUN x", "[linux/arm64 builder 2/4] RUN x"
-_STEP = re.compile(r"^\[(?:(\w+/[\w/>.-]+) +)?(?:(\S+) +)?([0-9]{1,6})/([0-9]{1,6})\] (.*)$", re.DOTALL)
+_STEP = re.compile(
+    r"^\[(?:(\w+/[\w/>.-]+) +)?(?:(\S+) +)?([0-9]{1,6})/([0-9]{1,6})\] (.*)$", re.DOTALL
+)
 _CONTEXT = re.compile(r"^transferring context:")
 LOG_LINES = 20
 _LOG_BYTES = 16_384

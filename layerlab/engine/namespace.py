@@ -61,7 +61,18 @@ class Link:
             ["filter", "FORWARD", "-o", self.name, *note, "-j", "DROP"],
             ["filter", "FORWARD", "-o", self.name, *answers, *note, "-j", "ACCEPT"],
             ["filter", "FORWARD", "-i", self.name, "-o", f"{PREFIX}+", *note, "-j", "DROP"],
-            ["filter", "FORWARD", "-i", self.name, "-o", f"{PREFIX}+", *answers, *note, "-j", "ACCEPT"],
+            [
+                "filter",
+                "FORWARD",
+                "-i",
+                self.name,
+                "-o",
+                f"{PREFIX}+",
+                *answers,
+                *note,
+                "-j",
+                "ACCEPT",
+            ],
         ]
 
 

@@ -141,7 +141,11 @@ def _compiled(text: bytes, line: int) -> re.Pattern[bytes]:
 def _automaton(contents: Sequence[bytes]) -> BytesAhoCorasick | None:
     # Of few contents the library makes a DFA, which took 14 s for one of 4,000 equal characters, and
     # 200 MB for one of 4,000 random bytes; the search is as fast without it.
-    return BytesAhoCorasick(contents, implementation=Implementation.ContiguousNFA) if contents else None
+    return (
+        BytesAhoCorasick(contents, implementation=Implementation.ContiguousNFA)
+        if contents
+        else None
+    )
 
 
 class Needles:

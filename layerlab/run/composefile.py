@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import yaml
 
 #: PyYAML takes time with the square of the depth, and composes recursively.
 DEEPEST = 100
+
 
 def broken(file: Path) -> tuple[int, str] | None:
     """The line from 1 at which a file is no YAML, and why; None where it is, or can't be read.
@@ -56,7 +58,8 @@ def _check(text: str) -> None:
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise yaml.MarkedYAMLError(
-                problem=f"nested more than {DEEPEST} deep", problem_mark=event.start_mark
+                problem=f"nested more than {DEEPEST} deep",
+                problem_mark=cast(yaml.Mark | None, event.start_mark),
             )
 
 
