@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from hypothesis import given
+from hypothesis import given, settings
 from schemathesis import Case
 from schemathesis.checks import not_a_server_error
 
@@ -59,6 +59,7 @@ def test_every_answer_is_one_that_the_document_names(app: SimpleNamespace, well:
     for found in described.get_all_operations():
         operation = found.ok()
 
+        @settings(max_examples=settings.default.max_examples // 3)
         @given(case=operation.as_strategy())
         def ask(case: Case[Any]) -> None:
             # A 503 of the document is what this check takes for a crash.
