@@ -19,7 +19,7 @@ from asyncpg import (
 from fastapi import APIRouter, Depends, HTTPException, Path, Request
 from pydantic import BaseModel, SecretStr, StringConstraints
 
-from storage import PATIENCE_SECONDS, UnavailableError
+from storage import PATIENCE_SECONDS, UNAVAILABLE, Problem, UnavailableError
 
 PREPARE = """
 SET statement_timeout = '{patience:.0f}ms';
@@ -182,7 +182,7 @@ def get_notes(request: Request) -> Notes:
 
 
 NotesDependency = Annotated[Notes, Depends(get_notes)]
-router = APIRouter(prefix="/notes", tags=["notes"])
+router = APIRouter(prefix="/notes", tags=["notes"], responses=UNAVAILABLE)
 
 
 @router.post("", status_code=201)
@@ -195,7 +195,7 @@ async def list_notes(notes: NotesDependency) -> list[Note]:
     return await notes.read_all()
 
 
-@router.delete("/{note_id}", status_code=204)
+@router.delete("/{note_id}", status_code=204, responses={404: {"model": Problem}})
 async def delete_note(note_id: NoteId, notes: NotesDependency) -> None:
     if not await notes.delete(note_id):
         raise HTTPException(404, f"There is no note {note_id}")

@@ -4,12 +4,23 @@ import logging
 
 from fastapi import Request
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 # Uvicorn configures this logger and no other, so our lines go where its own go.
 log = logging.getLogger("uvicorn.error")
 
 # How long a request waits for a server, connecting included.
 PATIENCE_SECONDS = 1.0
+
+
+class Problem(BaseModel):
+    """Why there is no answer, as FastAPI writes it."""
+
+    detail: str
+
+
+# What requests that need a server may be answered with besides, for the API's description.
+UNAVAILABLE = {503: {"model": Problem}}
 
 
 class UnavailableError(Exception):

@@ -12,7 +12,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from storage import PATIENCE_SECONDS, UnavailableError
+from storage import PATIENCE_SECONDS, UNAVAILABLE, UnavailableError
 
 KEY = "visits"
 
@@ -96,7 +96,7 @@ def get_visits(request: Request) -> Visits:
 
 
 VisitsDependency = Annotated[Visits, Depends(get_visits)]
-router = APIRouter(prefix="/visits", tags=["visits"])
+router = APIRouter(prefix="/visits", tags=["visits"], responses=UNAVAILABLE)
 
 
 @router.get("")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from layerlab import audit
 from layerlab.build.variant import discover, load
 from layerlab.cli_bench import bench
 from layerlab.cli_image import images, secrets
@@ -36,6 +37,7 @@ usage: ./lab COMMAND [...]
   export --format FORMAT     a run as JSON, CSV or Markdown
   engine start|stop|status|env|remove
                              our own private engine; eval "$(./lab engine env)" uses it in a shell
+  audit                      known vulnerabilities of the Python packages that all this stands on
   doctor [--engine ENGINE]   what layerlab found on this machine, and what to do about it
 
 `./lab run --help` lists the options of run (those of layerlab are in the group "layerlab").
@@ -82,6 +84,8 @@ def dispatch(words: list[str]) -> int:
             return export(rest)
         if command == "engine":
             return engine(rest)
+        if command == "audit":
+            return show_audit(rest)
         if command == "doctor":
             return show_doctor(rest)
     except LabError as error:
@@ -168,3 +172,11 @@ def show_doctor(words: list[str]) -> int:
     findings = doctor.examine(asked, list(images))
     print("\n".join(map(plain, doctor.lines(findings))))
     return 0 if all(finding.advice is None for finding in findings) else 1
+
+
+def show_audit(words: list[str]) -> int:
+    """Print what is known of our packages: 0 nothing, 1 something; where nobody tells, LabError."""
+    argparse.ArgumentParser(prog="./lab audit").parse_args(words)
+    found = audit.audit(Path.cwd() / "app" / "requirements.txt")
+    print("\n".join(map(plain, audit.lines(found))))
+    return 1 if found.vulnerable else 0

@@ -182,7 +182,7 @@ ENDLESS: dict[str, Callable[[], Iterable[bytes]]] = {
 def test_output_without_an_end_fills_no_memory(name: str, request: pytest.FixtureRequest) -> None:
     read = Progress()
     pieces = ENDLESS[name]()
-    count = 3_000 if request.config.getoption("--hypothesis-profile") == "long" else 800
+    count = 3_000 if request.config.getoption("--hypothesis-profile") == "long" else 400
     tracemalloc.start()
     begun = time.perf_counter()
     for _, piece in zip(range(count), pieces, strict=False):

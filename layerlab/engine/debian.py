@@ -14,7 +14,7 @@ from layerlab.engine.packages import (
     this_distribution,
     unpack,
 )
-from layerlab.engine.root import as_root, can_be_root
+from layerlab.engine.root import as_root, can_be_root, write_environ
 from layerlab.errors import LabError
 
 SUITE = "bookworm"
@@ -93,13 +93,17 @@ def write_root(
     fetch.write_text(sources(archives, keyring))
     keep.write_text(sources(archives, KEYRING))
     root.mkdir()
-    # sudo passes no environment on.
-    environ = [f"{name}={value}" for name, value in proxies().items()]
+    # sudo passes no environment on, and everybody sees command lines: an address may hold a password.
+    environ = work / "environ"
+    write_environ(environ, proxies())
     script: list[str | Path] = ["sh", recipe / "bootstrap.sh", root, tools, recipe, fetch, keep]
     # A mount namespace of its own: no mount outlives the command, however it ends.
     run(
         as_root(
-            ["env", *environ, "unshare", "--mount", "sh", "-c", 'exec "$@" >"$0"', tar, *script]
+            [
+                *("unshare", "--mount", "sh", "-c"),
+                *('. "$1"; shift; exec "$@" >"$0"', tar, environ, *script),
+            ]
         ),
         doing="unpacking Debian bookworm",
     )

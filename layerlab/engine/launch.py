@@ -8,7 +8,7 @@ from pathlib import Path
 from shlex import quote
 
 from layerlab.engine.namespace import Link
-from layerlab.engine.root import as_root
+from layerlab.engine.root import as_root, write_environ
 from layerlab.engine.tools import Tools
 
 SCRIPTS = Path(__file__).parent / "scripts"
@@ -34,7 +34,7 @@ class Launch:
         """Write what the engine reads and start its first process, which outlives this one."""
         (self.folder / "daemon.json").write_text(json.dumps(self.settings(), indent=2))
         self._write_scripts()
-        words = ["env", "-i", *(f"{key}={value}" for key, value in self.environ().items())]
+        words = ["env", "-i", f"PATH={self.tools.path}"]
         words += ["unshare", "--mount", "--propagation", "slave"]
         words += ["sh", str(self.scripts / "outer.sh")]
         with self.log.open("wb") as log:
@@ -93,6 +93,8 @@ class Launch:
             copy = self.scripts / script.name
             copy.write_bytes(script.read_bytes())
             copy.chmod(0o755)
+        # Everybody sees command lines, and a proxy's address may hold a password.
+        write_environ(self.scripts / "environ", self.environ())
         (self.scripts / "proxy.env").write_text(
             f"ENGINE_FOLDER={quote(str(self.folder))}\n"
             f"ENGINE_ADDRESS={self.link.address}\n"

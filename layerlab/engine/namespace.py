@@ -12,6 +12,8 @@ from layerlab.engine.root import as_root
 from layerlab.engine.tools import Tools
 from layerlab.errors import LabError
 
+#: What the names of links begin with.
+PREFIX = "lab"
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 #: Links of private engines are cut from here; 198.18.0.0/15 is set aside for benchmarks between
 #: networks (RFC 2544), so a real network seldom uses it.
@@ -45,12 +47,32 @@ class Link:
         return first, first + PORTS - 1
 
     def rules(self) -> list[list[str]]:
-        """The packet filter rules on the host, each as an iptables rule without its action."""
+        """The packet filter rules on the host, lowest first: each is put above the one before.
+
+        The engine and its containers reach what they ask for, but no other engine of ours. What this host
+        did not ask for never comes in: a neighbour on its network could send packets for the
+        engine's addresses to it, and it forwards (FORWARDING).
+        """
         note = ["-m", "comment", "--comment", self.name]
+        answers = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED"]
         return [
             ["nat", "POSTROUTING", "-s", self.network, *note, "-j", "MASQUERADE"],
             ["filter", "FORWARD", "-i", self.name, *note, "-j", "ACCEPT"],
-            ["filter", "FORWARD", "-o", self.name, *note, "-j", "ACCEPT"],
+            ["filter", "FORWARD", "-o", self.name, *note, "-j", "DROP"],
+            ["filter", "FORWARD", "-o", self.name, *answers, *note, "-j", "ACCEPT"],
+            ["filter", "FORWARD", "-i", self.name, "-o", f"{PREFIX}+", *note, "-j", "DROP"],
+            [
+                "filter",
+                "FORWARD",
+                "-i",
+                self.name,
+                "-o",
+                f"{PREFIX}+",
+                *answers,
+                *note,
+                "-j",
+                "ACCEPT",
+            ],
         ]
 
 

@@ -8,6 +8,7 @@ that the host's apt is configured with.
 import os
 import platform
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,6 +152,11 @@ class Apt:
             "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled": "false",
             "Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled": "false",
             "Acquire::Retries": "3",
+            # Whatever the host's own apt is told: what the archive's key does not vouch for is refused.
+            "APT::Get::AllowUnauthenticated": "false",
+            "Acquire::AllowInsecureRepositories": "false",
+            "Acquire::AllowWeakRepositories": "false",
+            "Acquire::AllowDowngradeToInsecureRepositories": "false",
             # Nothing of dpkg's is changed, so its lock, which only root may take, is not needed.
             "Debug::NoLocking": "true",
             # apt's sandbox user cannot enter a home folder that is closed to others.
@@ -168,16 +174,14 @@ class Apt:
 
     def download(self, packages: list[str]) -> list[Path]:
         """Fetch just these packages, without what they depend on."""
-        target = self.folder / "debs"
-        target.mkdir(exist_ok=True)
-        before = set(target.glob("*.deb"))
+        # An empty folder each time: apt leaves a file that is there already as it is, unchecked.
+        target = Path(tempfile.mkdtemp(prefix="debs-", dir=self.folder))
         run(
             ["apt-get", *self._options(), "-q", "download", *packages],
             doing=f"fetching {', '.join(packages)}",
             cwd=target,
         )
-        fetched = sorted(set(target.glob("*.deb")) - before)
-        return fetched or sorted(before)
+        return sorted(target.glob("*.deb"))
 
     def download_missing(self, packages: list[str]) -> list[Path]:
         """Fetch these packages and what they need, less what this host has installed already."""

@@ -23,7 +23,7 @@ from layerlab.engine.command import last_lines, run
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.launch import Launch
 from layerlab.engine.lock import exclusive
-from layerlab.engine.namespace import Link, close_link, is_up, open_link, plan
+from layerlab.engine.namespace import PREFIX, Link, close_link, is_up, open_link, plan
 from layerlab.engine.packages import this_distribution
 from layerlab.engine.process import children, comes_true, order
 from layerlab.engine.root import as_root, can_be_root
@@ -187,7 +187,7 @@ class PrivateEngine:
         # Until its link is up, an engine's network looks free to the next one.
         busy = "waiting for another private engine that is being linked to the network"
         with exclusive(cache_folder() / "links.lock", progress, busy):
-            link = plan(self.tools, f"lab{secrets.token_hex(4)}")
+            link = plan(self.tools, f"{PREFIX}{secrets.token_hex(4)}")
             (self.folder / "link.json").write_text(json.dumps(asdict(link)))
             open_link(self.tools, link)
             launched = Launch(

@@ -2,9 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from shlex import quote
 
 
 def as_root(argv: Sequence[str | Path]) -> list[str | Path]:
@@ -23,3 +24,12 @@ def can_be_root() -> bool:
         )
     except OSError:
         return False
+
+
+def write_environ(file: Path, environ: Mapping[str, str]) -> None:
+    """Write variables for a root's shell to read (``. file``), by this user alone.
+
+    sudo passes no environment on, and what is on a command line every user of this machine can read.
+    """
+    file.touch(mode=0o600)
+    file.write_text("".join(f"export {name}={quote(value)}\n" for name, value in environ.items()))

@@ -11,7 +11,7 @@ import platform
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import docker.errors
@@ -136,9 +136,10 @@ def _build(
         parent = RECIPES[recipe.parent]
         _build(endpoint, connection, parent, work, progress)
         progress(f"building a stand-in for {recipe.name} from Debian packages")
-        endpoint.run(
+        replace(endpoint, extra={**endpoint.extra, **proxies()}).run(
             *("buildx", "build", "--progress=plain", "--provenance=false"),
-            *(f"--build-arg={name}={value}" for name, value in proxies().items()),
+            # By name: a proxy's address may hold a password, and everybody sees command lines.
+            *(f"--build-arg={name}" for name in proxies()),
             *(f"--label={name}={value}" for name, value in labels.items()),
             *(f"--build-arg=PARENT={parent.tag}", "--tag", recipe.tag),
             RECIPES_FOLDER / recipe.folder,

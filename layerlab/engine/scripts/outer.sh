@@ -1,6 +1,7 @@
 #!/bin/sh
 # Runs as root, in a mount namespace of its own: ENGINE_FOLDER and the other settings come from launch.py.
 set -eu
+. "$(dirname "$0")/environ"
 # Whoever starts the engine must be able to read its pid, whatever their umask.
 umask 022
 echo $$ > "$ENGINE_FOLDER/pid"
