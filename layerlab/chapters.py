@@ -10,10 +10,13 @@ from layerlab.show.chapter import STYLES, Chapter
 _WIDE = {"github": 120, "html": 160}
 
 
-def chapter_of(experiment: str, result: Result, width: int) -> Chapter:
-    """A result as a chapter; ``width`` is that of the terminal that it may be shown on, in columns."""
+def chapter_of(experiment: str, result: Result, width: int, scratch: Path | None = None) -> Chapter:
+    """A result as a chapter; ``width`` is that of the terminal that it may be shown on, in columns.
+
+    Pictures are written below ``scratch`` on their way: a run's folder, which is gone with the run.
+    """
     sections = {style: tuple(result.sections(style, _WIDE.get(style, width))) for style in STYLES}
-    with tempfile.TemporaryDirectory(prefix="layerlab-") as folder:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
         figures = tuple(
             (title, path.read_text(encoding="utf-8"))
             for title, path in result.figures(Path(folder))

@@ -20,6 +20,7 @@ from layerlab.engine import doctor
 from layerlab.engine.choice import private_engine
 from layerlab.engine.matrix import MATRIX
 from layerlab.errors import LabError, os_sentence
+from layerlab.interruption import handled
 from layerlab.plugin import BAD_INPUT, own_words
 from layerlab.text import plain
 
@@ -69,7 +70,8 @@ def dispatch(words: list[str]) -> int:
         if command == "run":
             return experiments(rest)
         if command == "bench":
-            return bench(rest)
+            with handled():
+                return bench(rest)
         if command == "test":
             return tests(rest)
         if command == "image":
@@ -111,11 +113,8 @@ def experiments(words: list[str]) -> int:
     project = Path.cwd()
     if not (project / "experiments").is_dir():
         raise LabError(f"{project} has no folder experiments/: go to layerlab's own folder")
-    # A polite kill, or a terminal that is closed, cleans up like Ctrl-C.
-    for order in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(order) != signal.SIG_IGN:  # as under nohup
-            signal.signal(order, signal.default_int_handler)
-    return _pytest(project, "experiments", resumed(project, words))
+    with handled():
+        return _pytest(project, "experiments", resumed(project, words))
 
 
 def tests(words: list[str]) -> int:

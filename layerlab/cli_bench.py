@@ -3,7 +3,6 @@
 import argparse
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -41,7 +40,9 @@ _REPEATED = ("build-arg", "secret", "ssh", "build-context", "add-host")
 
 def _html(lab: Lab, result: Benched) -> str:
     failures = {name: str(problem) for name, problem in result.problems.items()}
-    return pages.page(lab, [chapter_of(bench_lab.EXPERIMENT, result, 120)], failures)
+    return pages.page(
+        lab, [chapter_of(bench_lab.EXPERIMENT, result, 120, lab.run.folder)], failures
+    )
 
 
 def _markdown(lab: Lab, result: Benched) -> str:
@@ -72,10 +73,6 @@ def bench(words: list[str]) -> int:
     variants = _variants(given.file, here, build_options)
     plan = _plan(given, variants, here)
     gate.require(gates, planned(plan))
-    # A polite kill, or a terminal that is closed, cleans up like Ctrl-C.
-    for order in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(order) != signal.SIG_IGN:  # as under nohup
-            signal.signal(order, signal.default_int_handler)
     width = shutil.get_terminal_size().columns
     for line in _announced(plan):
         print(*wrapped(plain(line), width), sep="\n", flush=True)

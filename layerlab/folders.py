@@ -1,5 +1,6 @@
 """Where layerlab keeps its files: a cache for each user, a record for each project; both for their owner alone."""
 
+import fcntl
 import os
 import tempfile
 from contextlib import suppress
@@ -52,9 +53,11 @@ def write_record(path: Path, text: str) -> None:
     Raises:
         OSError: it can't be written; the old one is as it was.
     """
+    _remove_strays(path)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:  # noqa: PTH123
+            fcntl.flock(file, fcntl.LOCK_EX)  # for as long as this process lives
             file.write(text)
         Path(name).replace(path)
     except BaseException:
@@ -67,3 +70,11 @@ def _close(folder: Path) -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
     if folder.stat().st_mode & 0o077:
         folder.chmod(0o700)
+
+
+def _remove_strays(path: Path) -> None:
+    """Remove what killed processes were writing in place of ``path``."""
+    for stray in path.parent.glob(f".{path.name}-*"):
+        with suppress(OSError), stray.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stray.unlink()

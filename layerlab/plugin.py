@@ -245,7 +245,8 @@ class Session:
             done = yield
         self._left[experiment] -= 1
         if not self._left[experiment] and experiment in self.lab.results:
-            chapter = packed(chapter_of(experiment, self.lab.results[experiment], _width()))
+            result, scratch = self.lab.results[experiment], self.lab.run.folder
+            chapter = packed(chapter_of(experiment, result, _width(), scratch))
             self._kept(lambda lab: lab.store.keep_chapter(lab.run.id, experiment, chapter))
         return done
 
@@ -348,7 +349,10 @@ class Session:
         requested = [name for name in REQUESTS if self.config.getoption(name)]
         chapters = [
             *self.lab.recorded.values(),
-            *(chapter_of(name, result, width) for name, result in self.lab.results.items()),
+            *(
+                chapter_of(name, result, width, self.lab.run.folder)
+                for name, result in self.lab.results.items()
+            ),
         ]
         for title, lines in summary.sections(self.lab, chapters, requested=requested, width=width):
             terminalreporter.section(title)

@@ -105,9 +105,7 @@ CASES = [
         part,
         what,
         id=f"{part}-{what.replace(' ', '-')}",
-        marks=()
-        if (part, what) in (("build", "dockerd killed"), ("build", "engine restarted"))
-        else pytest.mark.faults("long"),
+        marks=() if (part, what) == ("build", "engine restarted") else pytest.mark.faults("long"),
     )
     for part in PARTS
     for what in EVENTS

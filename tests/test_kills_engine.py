@@ -29,7 +29,7 @@ from layerlab.engine.process import comes_true
 from layerlab.folders import cache_folder
 
 pytestmark = [pytest.mark.engine, pytest.mark.faults]
-HANDFUL, MANY = 4, 50
+HANDFUL, MANY = 3, 50
 ORDERS = (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGINT)
 #: No base, so that a run of it can be had wherever an engine runs.
 TINY = """\
@@ -282,6 +282,7 @@ def test_killed(
     own = killing.links(cache_folder() / "engine")
     assert killing.standing(links - own, engine.tools.programs / "iptables-save") == []
     assert list((ready / "tmp").iterdir()) == []
+    assert list((ready / ".layerlab").glob(".*")) == []
     tried(f"kill: {kill.phase.name}", kill.order.name, f"kept {kept}; {left} left, then removed")
 
 

@@ -1,5 +1,6 @@
 """The report: one file that needs nothing else, of a recorded run and of one full of markup."""
 
+import fcntl
 import re
 import stat
 from collections.abc import Iterator
@@ -192,3 +193,12 @@ def test_a_file_of_the_record_is_its_owners_alone(tmp_path: Path) -> None:
     assert path.read_text() == "new"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
+    dead, living = tmp_path / ".report.html-dead", tmp_path / ".report.html-living"
+    dead.touch()
+    with living.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        write_record(tmp_path / "report.html", "new")
+    assert sorted(tmp_path.iterdir()) == [living, tmp_path / "report.html"]

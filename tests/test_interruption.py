@@ -1,0 +1,36 @@
+"""What becomes of a signal that comes in the middle of something else."""
+
+import os
+import signal
+
+import pytest
+
+from layerlab.interruption import ORDERS, handled
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_an_order_is_an_interruption_whatever_a_library_makes_of_it(order: signal.Signals) -> None:
+    def half_imported() -> None:
+        try:
+            os.kill(os.getpid(), order)
+        except KeyboardInterrupt as error:
+            raise SystemError("half imported") from error
+
+    before = signal.getsignal(order)
+    with pytest.raises(KeyboardInterrupt), handled():
+        half_imported()
+    assert signal.getsignal(order) is before
+
+
+def test_a_mistake_of_ours_stays_one() -> None:
+    with pytest.raises(KeyError), handled():
+        raise KeyError("ours")
+
+
+def test_what_is_ignored_stays_so() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with handled():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
