@@ -17,6 +17,11 @@ def _visible(code: int) -> str:
     return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
 
 
+def counted(number: int, word: str) -> str:
+    """ "1 round", "2 rounds", "0 rounds"."""
+    return f"{number} {word}{'s' * (number != 1)}"
+
+
 def shorten(text: str, width: int = 60) -> str:
     """One line of at most ``width`` characters, its white space folded."""
     folded = " ".join(text.split())

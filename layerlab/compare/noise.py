@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from layerlab.compare.comparison import Effect
 from layerlab.compare.metric import Metric
+from layerlab.text import counted
 
 #: Of the processors' time, what others may use or take before it is said: below that, the noise of builds is larger.
 _OTHERS = 0.1
@@ -33,12 +34,12 @@ def disturbances(conditions: Conditions) -> tuple[str, ...]:
     found = []
     if conditions.runs:
         found.append(
-            f"{_count(conditions.runs, 'other run')} of layerlab on this engine: "
+            f"{counted(conditions.runs, 'other run')} of layerlab on this engine: "
             "seconds are only good when they have ended"
         )
     if conditions.builds:
         found.append(
-            f"{_count(conditions.builds, 'other build')} on this engine: its builder is shared with them"
+            f"{counted(conditions.builds, 'other build')} on this engine: its builder is shared with them"
         )
     if conditions.others is not None and conditions.others > _OTHERS:
         found.append(
@@ -72,9 +73,5 @@ def wavers(metric: Metric, noise: Effect, margin: float) -> str | None:
     )
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number > 1)}"
-
-
 def _processors(conditions: Conditions) -> str:
-    return _count(conditions.processors, "processor")
+    return counted(conditions.processors, "processor")

@@ -23,6 +23,7 @@ from layerlab.compare.interval import of_median
 from layerlab.compare.metric import Metric
 from layerlab.compare.noise import wavers
 from layerlab.compare.randomisation import chance
+from layerlab.text import counted
 from layerlab.units import value_text
 
 #: The chance of a false alarm that a verdict may have.
@@ -201,7 +202,7 @@ def _notes(
     count = sum(pair.ratio is not None for pair in effect.pairs)
     if effect.interval is None:
         unit = _NAMES.get(metric.unit, metric.unit)
-        rounds = f"{count} round{'s' * (count > 1)} say{'s' * (count == 1)}"
+        rounds = f"{counted(count, 'round')} say{'s' * (count == 1)}"
         notes.append(
             f"{rounds} nothing of {unit}: about {more} more" if more else f"{rounds} nothing"
         )

@@ -7,6 +7,7 @@ from threading import Timer
 
 from layerlab.engine.command import last_lines, leash
 from layerlab.engine.endpoint import Endpoint
+from layerlab.text import counted
 
 #: The registry did not answer, or not with the image: another source may have it.
 UNAVAILABLE = "unavailable"
@@ -99,7 +100,7 @@ def pull(endpoint: Endpoint, name: str, progress: Callable[[str], None]) -> str 
                 timer.start()
             if "Pull complete" in line:
                 complete += 1
-                progress(f"pulling {name}: {complete} layer{'s' * (complete > 1)} complete")
+                progress(f"pulling {name}: {counted(complete, 'layer')} complete")
         code = process.wait()
     finally:
         timer.cancel()

@@ -14,6 +14,7 @@ from ahocorasick_rs import BytesAhoCorasick, Implementation
 from layerlab.errors import LabError
 from layerlab.image.forms import AS_IS, forms
 from layerlab.image.tar import shown
+from layerlab.text import counted
 
 #: Shorter ones are in every image by chance.
 SHORTEST = 4
@@ -44,7 +45,7 @@ class Needle:
         if self.kind == "pattern":
             return f"pattern {self.number} (line {self.line})"
         count = len(self.content.decode(errors="replace"))
-        return f"value {self.number} ({count} character{'s' * (count != 1)})"
+        return f"value {self.number} ({counted(count, 'character')})"
 
 
 class Match(NamedTuple):

@@ -26,6 +26,7 @@ from layerlab.labs.serving import told_by
 from layerlab.record.run import State
 from layerlab.record.samples import Value, image_values
 from layerlab.run.service import serve
+from layerlab.text import counted
 
 EXPERIMENT = "bench"
 PRIMING = "priming"
@@ -261,7 +262,7 @@ def _named(variant: Variant, problem: LabError) -> LabError:
 
 def _ending(number: int, *, decided: bool) -> str:
     """Why a bench that was to go on until all is decided ended."""
-    rounds = f"{number} round{'s' * (number != 1)}"
+    rounds = counted(number, "round")
     if decided:
         return f"Every verdict stood after {rounds}."
     return f"Stopped at the time limit (--time-limit) after {rounds}: not every verdict stands."

@@ -13,7 +13,7 @@ from layerlab.record.store import Sample
 from layerlab.show import tables, verdicts
 from layerlab.show.buildtimes import timeline_svg
 from layerlab.show.section import Section
-from layerlab.text import plain, shorten
+from layerlab.text import counted, plain, shorten
 
 #: The scenarios whose builds are drawn.
 _PICTURED = (COLD, "source-edit")
@@ -81,7 +81,7 @@ class Benched:
         # A page shows the comparisons by itself, with the way to their samples.
         for name in self.variants[1:] if style != "html" else ():
             if found := self.of(name):
-                title = f"{plain(name)} beside {baseline}, {_rounds(self.rounds)}"
+                title = f"{plain(name)} beside {baseline}, {counted(self.rounds, 'round')}"
                 yield Section(
                     title, verdicts.table(found, style), tuple(verdicts.notes(found, self.margin))
                 )
@@ -113,7 +113,3 @@ class Benched:
 def told(problem: LabError) -> str:
     """A problem in one line, for a sample's reason."""
     return shorten(str(problem), 300)
-
-
-def _rounds(count: int) -> str:
-    return f"{count} round{'s' * (count != 1)}"

@@ -21,7 +21,7 @@ from layerlab.show.buildtimes import timeline_svg
 from layerlab.show.dots import samples_svg
 from layerlab.show.plots import first_rows
 from layerlab.show.section import Section
-from layerlab.text import plain
+from layerlab.text import counted, plain
 
 EXPERIMENT = "layer-cache"
 COLD = "cold"
@@ -69,7 +69,7 @@ class Rebuilds:
             "layer cache: seconds and steps reused/total",
             tables.layer_cache(self.builds, SCENARIOS, style),
             (
-                f"Seconds: wall clock of one build, median of {self.count} round{'s' * (self.count > 1)}.",
+                f"Seconds: wall clock of one build, median of {counted(self.count, 'round')}.",
                 "Steps: reused/all of RUN, COPY and ADD.",
             ),
         )

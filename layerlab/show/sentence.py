@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from layerlab.show.plots import label
+from layerlab.text import counted
 
 #: What an answer says where there is nothing to tell.
 NOTHING = "Nothing was measured"
@@ -24,7 +25,7 @@ def listed(words: Sequence[str], most: int = 0) -> str:
 
 def count(number: int, word: str) -> str:
     """ "1 variant", "2 variants"; "no" in place of 0."""
-    return f"{number or 'no'} {word}{'s' * (number != 1)}"
+    return counted(number, word) if number else f"no {word}s"
 
 
 def sentence(parts: Iterable[str | None], failed: Iterable[str] = ()) -> str:

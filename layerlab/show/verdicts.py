@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from layerlab.compare.comparison import Comparison, Effect, Verdict
 from layerlab.show import tables
 from layerlab.show.tables import in_cell
-from layerlab.text import plain, shorten
+from layerlab.text import counted, plain, shorten
 from layerlab.units import bytes_text
 
 #: The metrics that are shown, in this order; what else was measured is in the record.
@@ -85,7 +85,7 @@ def verdict(one: Comparison) -> str:
         return "not measured"
     if one.verdict is Verdict.UNDECIDED:
         more = one.more_pairs
-        return f"cannot tell yet: about {_count(more, 'more pair')}" if more else "cannot tell"
+        return f"cannot tell yet: about {counted(more, 'more pair')}" if more else "cannot tell"
     return one.verdict.value
 
 
@@ -291,10 +291,6 @@ def _number(number: float) -> str:
     if number >= 1000:
         return f"{number / 1000:.0f}k"
     return f"{number:.{0 if number >= 100 else 1 if number >= 10 else 2}f}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _listed(words: Sequence[str]) -> str:
