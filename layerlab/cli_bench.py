@@ -19,7 +19,7 @@ from layerlab.compare import gate, grammar
 from layerlab.engine.choice import choose
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError
-from layerlab.folders import cache_folder
+from layerlab.folders import cache_folder, called_from
 from layerlab.lab import Lab
 from layerlab.labs import bench as bench_lab
 from layerlab.labs.bench_plan import Plan, planned
@@ -63,8 +63,7 @@ JSON = "json"
 def bench(words: list[str]) -> int:
     """Measure; returns 0, 1 where a gate is broken, 2 where something could not be measured."""
     given = _parser().parse_args(words)
-    # The bootstrap script changes the folder; paths are the caller's.
-    here = Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
+    here = called_from()
     gates = [grammar.parse(text) for text in given.fail_if]
     _check(given)
     files = {name: _file(f"--{name}", getattr(given, name), here) for name in (*WRITERS, JSON)}

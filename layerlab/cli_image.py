@@ -3,7 +3,6 @@
 import argparse
 import functools
 import io
-import os
 import platform
 import shutil
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 from layerlab.engine.choice import choose
 from layerlab.engine.standins import MACHINES
 from layerlab.errors import LabError, os_sentence
+from layerlab.folders import called_from
 from layerlab.image.anatomy import dissect
 from layerlab.image.gate import Limits
 from layerlab.image.memory import Memory
@@ -73,7 +73,7 @@ def images(words: list[str]) -> int:
     )
     given = parser.parse_args(words)
     progress = Screen(sys.stderr).say
-    here = _called_from()
+    here = called_from()
     if given.svg and not (here / given.svg).parent.is_dir():
         raise LabError(f"{given.svg}: there is no such folder: name a file in one that exists")
     finder = Finder(
@@ -111,11 +111,6 @@ def _platform() -> str:
     return f"linux/{MACHINES.get(platform.machine(), platform.machine())}"
 
 
-def _called_from() -> Path:
-    """The folder that paths are relative to: ./lab goes to its own."""
-    return Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
-
-
 def secrets(words: list[str]) -> int:
     """Look for values in an image; nothing of them is printed or kept."""
     parser = argparse.ArgumentParser(
@@ -144,7 +139,7 @@ def secrets(words: list[str]) -> int:
         )
     if given.stdin and given.values is not None:
         raise LabError("values come from standard input (`-`) or from --values: give one of them")
-    here = _called_from()
+    here = called_from()
     stdin = sys.stdin.buffer if sys.stdin else io.BytesIO()
     values = given.stdin or given.values
     needles = Needles(image_secrets.given_needles(values, given.patterns, stdin, here))

@@ -11,6 +11,7 @@ from layerlab.compare import gate, grammar
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.engine import leftovers
 from layerlab.errors import LabError
+from layerlab.folders import called_from
 from layerlab.record import between, document, resume
 from layerlab.record.between import Recording
 from layerlab.record.comparisons import comparisons
@@ -182,7 +183,7 @@ def export(words: list[str]) -> int:
         sys.stdout.write(text)
     else:
         # Line ends as they are: those of CSV are CR LF everywhere.
-        (_called_from() / given.output).write_text(text, encoding="utf-8", newline="")
+        (called_from() / given.output).write_text(text, encoding="utf-8", newline="")
     return 0
 
 
@@ -203,7 +204,7 @@ def exported(store: Store, run: RunRecord, verdicts: Sequence[Comparison]) -> st
 
 def _recording(word: str) -> Recording:
     """The run that a word means: a file, where there is one of that name, else one of the store."""
-    path = _called_from() / word
+    path = called_from() / word
     if path.is_file():
         try:
             return document.recording(word, path.read_text(encoding="utf-8"))
@@ -214,11 +215,6 @@ def _recording(word: str) -> Recording:
     with reading(Path.cwd()) as store:
         run = find(store.runs(), word)
         return Recording(run.id, run, store.samples(run.id))
-
-
-def _called_from() -> Path:
-    """The folder that paths are relative to: ./lab goes to its own."""
-    return Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
 
 
 def _share(text: str) -> float:

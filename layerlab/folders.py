@@ -35,6 +35,11 @@ def cache_folder() -> Path:
     return folder
 
 
+def called_from() -> Path:
+    """The folder that a user's paths are relative to: the bootstrap script goes to its own."""
+    return Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
+
+
 def record_folder(project: Path) -> Path:
     """The folder of a project's records (store, tables), made when it is missing."""
     folder = project / RECORD

@@ -23,6 +23,7 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.limits import UNTRUSTED
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost, Unmet, os_sentence
+from layerlab.folders import called_from
 from layerlab.lab import Lab
 from layerlab.labs import layer_cache
 from layerlab.record import resume
@@ -111,17 +112,12 @@ class Session:
         words = words[len(own) :] if words[: len(own)] == own else words
         return tuple(word for word in words if not word.startswith("--resume="))
 
-    @property
-    def called_from(self) -> Path:
-        """The folder that paths on the command line are relative to: ./lab goes to its own."""
-        return Path(os.environ.get("LAYERLAB_CALLED_FROM") or Path.cwd())
-
     def variants(self) -> list[Variant]:
         """The variants that were asked for; none when one of them is broken."""
         if self._variants is None:
             try:
                 asked = self.config.getoption("variant")
-                paths = select(self.project / "dockerfiles", asked, self.called_from)
+                paths = select(self.project / "dockerfiles", asked, called_from())
                 self._variants = [load(path) for path in paths]
             except LabError as error:
                 self._variants, self._broken = [], error
@@ -223,7 +219,7 @@ class Session:
         settings = laboratory.Settings(
             project=self.project,
             words=self.words,
-            called_from=str(self.called_from),
+            called_from=str(called_from()),
             asked=tuple(self.config.getoption("variant")),
             rounds=self.config.getoption("rounds"),
             baseline=self.config.getoption("baseline"),
