@@ -289,9 +289,7 @@ def _judged(result: Benched, gates: Sequence[gate.Gate]) -> int:
     comparisons = result.comparisons() if gates else []
     if not comparisons:
         return 2 if problems else 0
-    for line in gate.untold(gates, comparisons):
-        print(f"layerlab: undecided: {plain(line)}", file=sys.stderr)
-    broken = gate.broken(gates, comparisons)
-    for line in broken:
-        print(f"layerlab: failed: {plain(line)}", file=sys.stderr)
-    return 2 if problems else int(bool(broken))
+    broken, lines = gate.told(gates, comparisons)
+    for line in lines:
+        print(f"layerlab: {plain(line)}", file=sys.stderr)
+    return 2 if problems else int(broken)

@@ -116,13 +116,10 @@ def compare(words: list[str]) -> int:
     print(
         "", *(part for line in _foot(found, given.all) for part in wrapped(line, width)), sep="\n"
     )
-    gate.require(gates, {one.metric.name for one in found})
-    broken = gate.broken(gates, found)
-    lines = [f"failed: {line}" for line in broken]
-    lines += [f"undecided: {line}" for line in gate.untold(gates, found)]
+    broken, lines = gate.told(gates, found)
     for line in lines:
         print(f"layerlab: {plain(line)}", file=sys.stderr)
-    return int(bool(broken))
+    return int(broken)
 
 
 def _head(first: Recording, second: Recording) -> list[str]:

@@ -95,7 +95,8 @@ class Session:
             self.gates = [grammar.parse(text) for text in config.getoption("fail_if")]
         except LabError as error:
             raise bad_input(error) from error
-        self.broken: list[str] = []
+        #: What the gates say, a line each.
+        self.held: list[str] = []
         self.resumed: RunRecord | None = None
         #: How many tests of each experiment have not come to their end.
         self._left: Counter[str] = Counter()
@@ -328,14 +329,11 @@ class Session:
     def _hold(self, session: pytest.Session, lab: Lab) -> None:
         """Hold the variants to the gates."""
         try:
-            found = lab.comparisons()
-            gate.require(self.gates, {one.metric.name for one in found})
-            self.broken = [f"failed: {line}" for line in gate.broken(self.gates, found)]
-            if self.broken and session.exitstatus == pytest.ExitCode.OK:
+            broken, self.held = gate.told(self.gates, lab.comparisons())
+            if broken and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            self.broken += [f"undecided: {line}" for line in gate.untold(self.gates, found)]
         except LabError as error:
-            self.broken = [str(error)]
+            self.held = [str(error)]
             self.reported.append(error)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -354,7 +352,7 @@ class Session:
             terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
-        for line in self.broken:
+        for line in self.held:
             terminalreporter.write_line(f"layerlab: {plain(line)}")
         step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         try:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from layerlab.compare.comparison import Comparison, Turn
-from layerlab.compare.gate import broken, untold
+from layerlab.compare.gate import Gate, Outcome, hold, told
 from layerlab.compare.grammar import parse
 from layerlab.compare.metric import known, metric
 from layerlab.compare.verdict import compare
@@ -35,10 +35,21 @@ def seconds(factor: float, rounds: int = 6, old: float = 10) -> Comparison:
     return compare(EDIT, taken, "old", "new", 0.05)
 
 
+def broken(gates: list[Gate], comparisons: list[Comparison]) -> list[str]:
+    return [one.line for one in hold(gates, comparisons) if one.outcome is Outcome.BROKEN]
+
+
+def untold(gates: list[Gate], comparisons: list[Comparison]) -> list[str]:
+    return [one.line for one in hold(gates, comparisons) if one.outcome is Outcome.UNTOLD]
+
+
 def breaks(gate: str, *comparisons: Comparison) -> bool | None:
     """None where nobody can tell."""
-    lines, open_ = broken([parse(gate)], comparisons), untold([parse(gate)], comparisons)
+    lines = broken([parse(gate)], list(comparisons))
+    open_ = untold([parse(gate)], list(comparisons))
     assert len(lines) + len(open_) <= 1
+    said = [f"failed: {one}" for one in lines] + [f"undecided: {one}" for one in open_]
+    assert told([parse(gate)], comparisons) == (bool(lines), said)
     return None if open_ else bool(lines)
 
 

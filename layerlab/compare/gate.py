@@ -84,14 +84,16 @@ def hold(gates: Sequence[Gate], comparisons: Sequence[Comparison]) -> list[Held]
     return held
 
 
-def broken(gates: Sequence[Gate], comparisons: Sequence[Comparison]) -> list[str]:
-    """A line for each gate that a variant breaks; see :func:`hold`."""
-    return [one.line for one in hold(gates, comparisons) if one.outcome is Outcome.BROKEN]
+def told(gates: Sequence[Gate], comparisons: Sequence[Comparison]) -> tuple[bool, list[str]]:
+    """Whether a variant breaks a gate; a line for each that one breaks, or of which nobody can tell yet.
 
-
-def untold(gates: Sequence[Gate], comparisons: Sequence[Comparison]) -> list[str]:
-    """A line for each gate of which nobody can tell yet; see :func:`hold`."""
-    return [one.line for one in hold(gates, comparisons) if one.outcome is Outcome.UNTOLD]
+    Raises:
+        LabError: see :func:`hold`.
+    """
+    held = hold(gates, comparisons)
+    broken = [f"failed: {one.line}" for one in held if one.outcome is Outcome.BROKEN]
+    untold = [f"undecided: {one.line}" for one in held if one.outcome is Outcome.UNTOLD]
+    return bool(broken), broken + untold
 
 
 def require(gates: Sequence[Gate], metrics: Collection[str]) -> None:
