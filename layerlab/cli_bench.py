@@ -16,6 +16,7 @@ from layerlab.build.variant import Variant, load
 from layerlab.chapters import chapter_of
 from layerlab.cli_record import exported
 from layerlab.compare import gate, grammar
+from layerlab.compare.verdict import DEFAULT_MARGIN
 from layerlab.engine.choice import choose
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError
@@ -129,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--margin",
         type=parse_percent,
-        default=0.05,
+        default=DEFAULT_MARGIN,
         metavar="P%",
         help="what matters (default: 5%%)",
     )

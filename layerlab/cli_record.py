@@ -9,6 +9,7 @@ from pathlib import Path
 
 from layerlab.compare import gate, grammar
 from layerlab.compare.comparison import Comparison, Verdict
+from layerlab.compare.verdict import DEFAULT_MARGIN
 from layerlab.engine import leftovers
 from layerlab.errors import LabError
 from layerlab.folders import called_from
@@ -25,7 +26,6 @@ from layerlab.text import plain
 from layerlab.units import parse_percent
 
 RESUME = "--resume"
-DEFAULT_MARGIN = 0.05
 
 
 def resumed(project: Path, words: Sequence[str]) -> list[str]:

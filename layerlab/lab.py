@@ -13,6 +13,7 @@ from layerlab.build.context import Context, copy_context
 from layerlab.build.options import Options
 from layerlab.build.variant import Variant
 from layerlab.compare.comparison import Comparison
+from layerlab.compare.verdict import DEFAULT_MARGIN
 from layerlab.engine import bases, confining, fresh, leftovers, life, standins
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
@@ -50,7 +51,7 @@ class Settings:
     #: The variant that others are compared with; None where none was named.
     baseline: str | None = None
     #: The share of the baseline that a difference must exceed to matter.
-    margin: float = 0.05
+    margin: float = DEFAULT_MARGIN
     #: The variants that were asked for, as they were named; () for all.
     asked: tuple[str, ...] = ()
     #: The folder that paths in ``words`` are relative to.

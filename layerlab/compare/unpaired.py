@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from layerlab.compare.comparison import Effect, Interval, Verdict
 from layerlab.compare.metric import Metric
+from layerlab.compare.verdict import judge
 
 #: How often a difference may be found where there is none.
 FALSE_ALARMS = 0.05
@@ -50,32 +51,19 @@ def verdict(
 ) -> Verdict:
     """What two runs' values of a metric say: the second beside the first.
 
-    Exact metrics differ by any difference. Of others, one is lower only where all its values are, there
-    are enough of them, and their medians' ratio is beyond ``margin``, as in :mod:`layerlab.compare.verdict`;
-    there is no difference that matters where all of the interval is inside it.
+    Exact metrics differ by any difference. Of others, one is lower only where all its values are and there
+    are enough of them; beyond that the rule of :func:`layerlab.compare.verdict.judge` holds.
     """
     if not first or not second:
         return Verdict.VOID
-    smaller, larger = (
-        (Verdict.FASTER, Verdict.SLOWER)
-        if metric.unit == "s"
-        else (Verdict.SMALLER, Verdict.LARGER)
-    )
     if metric.exact:
         if set(first) == set(second):
             return Verdict.SAME
         if max(second) < min(first) or min(second) > max(first):
-            return smaller if max(second) < min(first) else larger
+            return Verdict.SMALLER if max(second) < min(first) else Verdict.LARGER
         return Verdict.UNDECIDED  # What is said to be exact differs within a run.
     found = effect(first, second)
     enough = chance(len(first), len(second)) <= FALSE_ALARMS
-    if found is None or found.interval is None or not enough:
+    if found is None or not enough:
         return Verdict.UNDECIDED
-    margin = max(margin, metric.negligible / statistics.median(first))
-    least, most = 1 / (1 + margin), 1 + margin
-    low, high = found.interval.low, found.interval.high
-    if least <= low and high <= most:
-        return Verdict.SAME
-    if (low > 1 or high < 1) and not least <= found.ratio <= most:
-        return smaller if high < 1 else larger
-    return Verdict.UNDECIDED
+    return judge(metric, found, None, max(margin, metric.negligible / statistics.median(first)))

@@ -26,6 +26,8 @@ from layerlab.compare.randomisation import chance
 from layerlab.text import counted
 from layerlab.units import value_text
 
+#: The share of the baseline that a difference must exceed to matter, unless a user says otherwise.
+DEFAULT_MARGIN = 0.05
 #: The chance of a false alarm that a verdict may have.
 _LEVEL = 1 / 200
 #: Three turns a round can be named in 3**6 = 729 ways: with fewer rounds nothing is as rare as that.
