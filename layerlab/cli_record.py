@@ -70,12 +70,10 @@ def history(words: list[str]) -> int:
 
 
 def _listed(store: Store, run: RunRecord, home: str, alive: set[str]) -> Listed:
-    samples = store.samples(run.id)
     return Listed(
         run,
         run.state(home, alive),
-        len(samples),
-        sum(one.invalid is not None for one in samples),
+        *store.count(run.id),
         len({one.nodeid for one in store.outcomes(run.id) if one.outcome == "failed"}),
     )
 

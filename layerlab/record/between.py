@@ -144,13 +144,14 @@ def compared(
             f"the runs are of different machines or engines, and the baseline {baseline} is not in both: "
             "name one that is with --baseline"
         )
+    units = {_key(one): one.unit for one in first.samples}
     found = []
     for key, first_rounds in both[0].items():
         second_rounds = both[1].get(key)
         experiment, scenario, name, variant = key
         if second_rounds is None or not metrics.compared(name):
             continue
-        what = metrics.metric(experiment, scenario, name, _unit(first.samples, key))
+        what = metrics.metric(experiment, scenario, name, units[key])
         if ratios and not what.exact:
             if variant == baseline:
                 continue
@@ -201,20 +202,15 @@ def _values(samples: Sequence[Sample]) -> dict[Key, dict[int, float]]:
     """Each metric's valid values, round by round; a round's last turn counts."""
     found: dict[Key, dict[int, float]] = {}
     for one in samples:
-        key = (one.experiment, one.scenario, one.metric, one.variant)
         counted = one.round > 0 and not one.control and one.invalid is None
         if counted and one.value is not None:
-            found.setdefault(key, {})[one.round] = one.value
+            found.setdefault(_key(one), {})[one.round] = one.value
     return found
+
+
+def _key(one: Sample) -> Key:
+    return one.experiment, one.scenario, one.metric, one.variant
 
 
 def _ratios(its: Mapping[int, float], base: Mapping[int, float]) -> list[float]:
     return [value / base[number] for number, value in its.items() if base.get(number)]
-
-
-def _unit(samples: Sequence[Sample], key: Key) -> str:
-    return next(
-        one.unit
-        for one in samples
-        if (one.experiment, one.scenario, one.metric, one.variant) == key
-    )

@@ -233,6 +233,12 @@ class Store(File):
         """The same, without what only the store knows."""
         return [one.sample for one in self.kept(run)]
 
+    def count(self, run: str) -> tuple[int, int]:
+        """How many samples a run has, and how many of them are invalid."""
+        query = "SELECT count(*), count(*) - coalesce(sum(valid), 0) FROM sample WHERE run = ?"
+        ((samples, invalid),) = self._read(query, (run,))
+        return samples, invalid
+
     def steps(self, run: str) -> dict[int, tuple[Step, ...]]:
         """The steps that a run's samples were measured on, by the sample's id, in their order."""
         query = (
