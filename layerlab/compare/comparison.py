@@ -19,6 +19,11 @@ class Turn:
     #: The baseline's second turn in a round, which tells how much the same thing differs from itself.
     control: bool = False
 
+    @property
+    def void(self) -> str | None:
+        """Why it has no value that may be used; None where it has."""
+        return self.invalid or (None if self.value is not None else "no value")
+
 
 @dataclass(frozen=True)
 class Pair:

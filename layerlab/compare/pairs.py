@@ -65,10 +65,8 @@ def log_spread(ratios: Sequence[float]) -> float:
 
 def lack(turn: Turn) -> str | None:
     """Why a turn makes no pair; None where it does."""
-    if turn.invalid:
-        return turn.invalid
-    if turn.value is None:
-        return "no value"
+    if turn.value is None or turn.void:
+        return turn.void
     return None if turn.value > 0 else f"a value of {turn.value:g} has no ratio"
 
 

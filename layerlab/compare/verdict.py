@@ -222,14 +222,8 @@ def _notes(
 
 
 def _voids(turns: Iterable[Turn]) -> list[str]:
-    return [
-        f"round {turn.round}, {turn.variant}: {void}" for turn in turns if (void := _void(turn))
-    ]
-
-
-def _void(turn: Turn) -> str | None:
-    return turn.invalid or (None if turn.value is not None else "no value")
+    return [f"round {turn.round}, {turn.variant}: {turn.void}" for turn in turns if turn.void]
 
 
 def _values(turns: Iterable[Turn]) -> list[float]:
-    return [turn.value for turn in turns if turn.value is not None and not turn.invalid]
+    return [turn.value for turn in turns if turn.value is not None and not turn.void]
