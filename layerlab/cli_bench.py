@@ -4,7 +4,7 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +27,9 @@ from layerlab.labs.bench_plan import Plan, planned
 from layerlab.labs.benched import Benched
 from layerlab.record.store import reading
 from layerlab.run.service import Service
+from layerlab.show import verdicts
 from layerlab.show.live import Screen
-from layerlab.show.tables import in_cell
+from layerlab.show.section import Section
 from layerlab.summary import footnotes, section_lines, shown, wrapped
 from layerlab.text import plain
 from layerlab.units import parse_percent
@@ -39,26 +40,8 @@ _ONCE = ("target", "platform", "network")
 _REPEATED = ("build-arg", "secret", "ssh", "build-context", "add-host")
 
 
-def _html(lab: Lab, result: Benched) -> str:
-    failures = {name: str(problem) for name, problem in result.problems.items()}
-    return pages.page(
-        lab, [chapter_of(bench_lab.EXPERIMENT, result, 120, lab.run.folder)], failures
-    )
-
-
-def _markdown(lab: Lab, result: Benched) -> str:
-    parts = [in_cell(result.answer(), "github")]
-    for section in result.sections("github", 120):
-        if section.on_request is None:
-            parts += [f"### {in_cell(section.title, 'github')}", section.table]
-            parts += [f"- {in_cell(plain(note), 'github')}" for note in section.notes]
-    parts += [f"- {in_cell(plain(note), 'github')}" for note in _footnotes(lab)]
-    return "\n\n".join(filter(None, parts)) + "\n"
-
-
 #: What a bench can be written to: an option for each.
-WRITERS: dict[str, Callable[[Lab, Benched], str]] = {"markdown": _markdown, "html": _html}
-JSON = "json"
+FORMATS = ("markdown", "html", "json")
 
 
 def bench(words: list[str]) -> int:
@@ -67,7 +50,7 @@ def bench(words: list[str]) -> int:
     here = called_from()
     gates = [grammar.parse(text) for text in given.fail_if]
     _check(given)
-    files = {name: _file(f"--{name}", getattr(given, name), here) for name in (*WRITERS, JSON)}
+    files = {name: _file(f"--{name}", getattr(given, name), here) for name in FORMATS}
     asked = {name: _values(given, name) for name in (*_ONCE, *_REPEATED)}
     build_options = options.read(asked, here)
     variants = _variants(given.file, here, build_options)
@@ -97,15 +80,25 @@ def bench(words: list[str]) -> int:
             result = bench_lab.measure(lab, plan)
         requested = ["steps"] if given.steps else []
         _print(lab, result, requested, width)
-        for name, write in WRITERS.items():
-            if file := files[name]:
-                file.write_text(write(lab, result), encoding="utf-8")
-    if file := files[JSON]:
+        _write(lab, result, files)
+    if file := files["json"]:  # which says how the run ended
         with reading(settings.project) as store:
-            file.write_text(
-                exported(store, store.run(lab.run.id), result.comparisons()), encoding="utf-8"
-            )
+            text = exported(store, store.run(lab.run.id), result.comparisons)
+        file.write_text(text, encoding="utf-8")
     return _judged(result, gates)
+
+
+def _write(lab: Lab, result: Benched, files: Mapping[str, Path | None]) -> None:
+    page, markdown = files["html"], files["markdown"]
+    if not (page or markdown):
+        return
+    chapters = [chapter_of(bench_lab.EXPERIMENT, result, 120, lab.run.folder)]
+    if page:
+        page.write_text(pages.page(lab, chapters, result.comparisons), encoding="utf-8")
+    if markdown:
+        about = [Section("This run", "", tuple(_footnotes(lab)))]
+        parts = pages.blocks(lab, chapters, result.comparisons, about, {})
+        markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -138,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--time-limit", type=float, metavar="MIN", help="minutes for that (default: 30)")
     add("--fail-if", action="append", default=[], metavar="GATE", help="exit code 1 where it is true, e.g. "
         "'image.unpacked > +5%%' or 'rebuild.source-edit slower 10%%'; repeatable")  # fmt: skip
-    for name in (*WRITERS, JSON):
+    for name in FORMATS:
         add(f"--{name}", metavar="FILE", help=f"write the results to a file as {name}")
     add("--steps", action="store_true", help="show each variant's steps in every scenario, too")
     add("--engine", help="the engine to use, as for `run`")
@@ -268,7 +261,8 @@ def _project(context: Path) -> Path:
 
 
 def _print(lab: Lab, result: Benched, requested: Sequence[str], width: int) -> None:
-    for section in result.sections("simple", width):
+    shown = verdicts.sections(result.comparisons, lab.settings.margin, "simple", said=False)
+    for section in (*shown, *result.sections("simple", width)):
         if section.on_request is None or section.on_request in requested:
             print(f"\n{section.title}\n", *section_lines(section, width), sep="\n")
     print()
@@ -287,7 +281,7 @@ def _judged(result: Benched, gates: Sequence[gate.Gate]) -> int:
     problems += [result.lost] if result.lost else []
     for problem in problems:
         print(f"layerlab: {plain(str(problem))}", file=sys.stderr)
-    comparisons = result.comparisons() if gates else []
+    comparisons = result.comparisons if gates else ()
     if not comparisons:
         return 2 if problems else 0
     broken, lines = gate.told(gates, comparisons)

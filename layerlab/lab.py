@@ -25,8 +25,8 @@ from layerlab.record import host, resume, rounds
 from layerlab.record.comparisons import comparisons
 from layerlab.record.rounds import Earlier
 from layerlab.record.run import RunRecord, State
-from layerlab.record.samples import Value, samples
-from layerlab.record.store import Store
+from layerlab.record.samples import Value, build_samples, samples
+from layerlab.record.store import Sample, Store
 from layerlab.run import confined
 from layerlab.show import chapter
 from layerlab.show.chapter import Chapter
@@ -319,16 +319,16 @@ class Lab:
         invalid: str | None = None,
         control: bool = False,
         context: str = "",
-    ) -> None:
+    ) -> list[Sample]:
         """Record the values of one measurement, in round ``number``: metric, value, unit.
 
         ``control`` is the baseline's second turn in a round; ``context`` is the digest of what was built,
-        by default that of the variant's last build.
+        by default that of the variant's last build. Returns what was recorded.
 
         Raises:
             RunLost: the store can't be written.
         """
-        for sample in samples(
+        found = samples(
             experiment,
             variant,
             scenario,
@@ -338,8 +338,30 @@ class Lab:
             invalid=invalid,
             control=control,
             context=context or self._contexts.get(variant.name, ""),
-        ):
+        )
+        for sample in found:
             self.store.add(self.run.id, sample)
+        return found
+
+    def keep_build(
+        self,
+        variant: Variant,
+        scenario: str,
+        built: Build,
+        *,
+        number: int,
+        position: int,
+        invalid: str | None,
+        control: bool = False,
+    ) -> list[Sample]:
+        """Record the variant's last build and its steps; otherwise as :meth:`keep`."""
+        context = self._contexts.get(variant.name, "")
+        found = build_samples(
+            variant, scenario, number, position, built, invalid, context, control=control
+        )
+        for sample in found:
+            self.store.add(self.run.id, sample, built.steps if sample is found[0] else ())
+        return found
 
     def image(self, variant: Variant) -> str:
         """The name of a variant's image, which is built where this run has not built it yet.

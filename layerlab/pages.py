@@ -2,23 +2,29 @@
 
 import os
 import platform
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from layerlab.compare.comparison import Comparison
 from layerlab.engine import bases
 from layerlab.folders import record_folder, write_record
 from layerlab.lab import Lab
+from layerlab.record import host
 from layerlab.show import markdown, report, verdicts
 from layerlab.show.anchor import anchor
 from layerlab.show.chapter import Chapter
 from layerlab.show.report import Fact
 from layerlab.show.section import Section
 from layerlab.show.sentence import count
-from layerlab.summary import beside, footnotes, markdown_file, report_file, took
+from layerlab.summary import footnotes, markdown_file, report_file, took
 
 
-def write(lab: Lab, chapters: Sequence[Chapter], step_summary: Path | None) -> None:
+def write(
+    lab: Lab,
+    chapters: Sequence[Chapter],
+    comparisons: Sequence[Comparison],
+    step_summary: Path | None,
+) -> None:
     """Write the report and the tables, and append these to ``step_summary`` where there is one.
 
     Raises:
@@ -26,23 +32,34 @@ def write(lab: Lab, chapters: Sequence[Chapter], step_summary: Path | None) -> N
     """
     if not chapters:
         return
-    failures = {variant: str(problem) for variant, problem in lab.problems.items()}
-    write_record(report_file(lab), page(lab, chapters, failures))
+    write_record(report_file(lab), page(lab, chapters, comparisons))
     pictures = _pictures(chapters)
     for chapter in chapters:
         for title, figure in chapter.figures:
             path = record_folder(lab.settings.project) / pictures[chapter.experiment, title]
             write_record(path, figure)
-    about = [
-        *beside(lab, "github"),
-        took(lab.took, "github"),
-        Section("This run", "", tuple(footnotes(lab))),
-    ]
-    parts = markdown.blocks(chapters, pictures, failures, about)
+    about = [took(lab.took, "github"), Section("This run", "", tuple(footnotes(lab)))]
+    parts = blocks(lab, chapters, comparisons, about, pictures)
     write_record(markdown_file(lab), "\n\n".join(parts) + "\n")
     if step_summary is not None:
         # The pictures are files of this machine.
-        append(step_summary, markdown.blocks(chapters, {}, failures, about))
+        append(step_summary, blocks(lab, chapters, comparisons, about, {}))
+
+
+def blocks(
+    lab: Lab,
+    chapters: Sequence[Chapter],
+    comparisons: Sequence[Comparison],
+    about: Sequence[Section],
+    pictures: Mapping[tuple[str, str], str],
+) -> list[str]:
+    """The run as parts of Markdown, verdicts first; ``pictures`` as for :func:`layerlab.show.markdown.blocks`."""
+    first = list(verdicts.sections(comparisons, lab.settings.margin, "github"))
+    return markdown.blocks(chapters, pictures, _failures(lab), about, first)
+
+
+def _failures(lab: Lab) -> dict[str, str]:
+    return {variant: str(problem) for variant, problem in lab.problems.items()}
 
 
 def append(step_summary: Path, parts: Sequence[str]) -> None:
@@ -55,12 +72,14 @@ def append(step_summary: Path, parts: Sequence[str]) -> None:
         file.write(markdown.within(parts, markdown.STEP_BYTES - file.tell()))
 
 
-def page(lab: Lab, chapters: Sequence[Chapter], failures: dict[str, str]) -> str:
+def page(lab: Lab, chapters: Sequence[Chapter], comparisons: Sequence[Comparison]) -> str:
     """The run's report."""
+    failures = _failures(lab)
     samples = lab.store.samples(lab.run.id)
     variants = {one.variant for one in samples}
     whole = f"{count(len(chapters), 'experiment')} on {count(len(variants), 'variant')}"
-    rounds = count(lab.settings.rounds, "round")
+    # A bench may have gone on for longer than it was asked to.
+    rounds = count(max([lab.settings.rounds, *(one.round for one in samples)]), "round")
     headline = f"{whole}, {rounds}, Docker Engine {lab.endpoint.can.engine}"
     if failures:
         headline += f"; {count(len(failures), 'variant')} could not be measured"
@@ -71,7 +90,8 @@ def page(lab: Lab, chapters: Sequence[Chapter], failures: dict[str, str]) -> str
         chapters,
         facts(lab),
         samples,
-        verdicts.ordered(lab.comparisons()),
+        verdicts.ordered(comparisons),
+        margin=lab.settings.margin,
         about=[took(lab.took, "html")],
         failures=failures,
     )
@@ -90,7 +110,7 @@ def facts(lab: Lab) -> list[Fact]:
         *([Fact("baseline", lab.settings.baseline)] if lab.settings.baseline else []),
         *([Fact("command", " ".join(lab.settings.words))] if lab.settings.words else []),
         *(Fact("note", note) for note in lab.notes),
-        Fact("layerlab", version("layerlab")),
+        Fact("layerlab", host.layerlab_version()),
     ]
 
 

@@ -17,6 +17,7 @@ from layerlab.build.header import near
 from layerlab.build.variant import Variant, load, select
 from layerlab.chapters import chapter_of
 from layerlab.compare import gate, grammar
+from layerlab.compare.comparison import Comparison
 from layerlab.engine import leftovers
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
@@ -30,7 +31,7 @@ from layerlab.record import resume
 from layerlab.record.properties import medians
 from layerlab.record.run import RunRecord, State
 from layerlab.record.store import Outcome, now, reading
-from layerlab.show.chapter import packed
+from layerlab.show.chapter import Chapter, packed
 from layerlab.show.live import Screen
 from layerlab.text import plain
 
@@ -95,11 +96,15 @@ class Session:
             self.gates = [grammar.parse(text) for text in config.getoption("fail_if")]
         except LabError as error:
             raise bad_input(error) from error
+        #: Each variant beside the baseline, if one was named.
+        self.comparisons: list[Comparison] = []
         #: What the gates say, a line each.
         self.held: list[str] = []
         self.resumed: RunRecord | None = None
         #: How many tests of each experiment have not come to their end.
         self._left: Counter[str] = Counter()
+        #: What the experiments of this session show.
+        self._chapters: dict[str, Chapter] = {}
 
     @property
     def project(self) -> Path:
@@ -242,10 +247,16 @@ class Session:
             done = yield
         self._left[experiment] -= 1
         if not self._left[experiment] and experiment in self.lab.results:
-            result, scratch = self.lab.results[experiment], self.lab.run.folder
-            chapter = packed(chapter_of(experiment, result, _width(), scratch))
+            chapter = packed(self._chapter(self.lab, experiment))
             self._kept(lambda lab: lab.store.keep_chapter(lab.run.id, experiment, chapter))
         return done
+
+    def _chapter(self, lab: Lab, experiment: str) -> Chapter:
+        """What an experiment shows, made once: its pictures take time."""
+        if experiment not in self._chapters:
+            result = lab.results[experiment]
+            self._chapters[experiment] = chapter_of(experiment, result, _width(), lab.run.folder)
+        return self._chapters[experiment]
 
     def _kept(self, work: Callable[[Lab], None]) -> None:
         """Record something of the run itself; where the store can't be written, the run is lost."""
@@ -321,15 +332,16 @@ class Session:
         stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         if self.lab and session.exitstatus in stopped and self.lab.ending == State.DONE:
             self.lab.ending = State.INTERRUPTED
-        if self.lab and self.gates:
-            self._hold(session, self.lab)
+        if self.lab:
+            self._compare(session, self.lab)
         if self.reported and session.exitstatus in (0, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = BAD_INPUT
 
-    def _hold(self, session: pytest.Session, lab: Lab) -> None:
-        """Hold the variants to the gates."""
+    def _compare(self, session: pytest.Session, lab: Lab) -> None:
+        """Compare the variants with the baseline, and hold them to the gates."""
         try:
-            broken, self.held = gate.told(self.gates, lab.comparisons())
+            self.comparisons = lab.comparisons()
+            broken, self.held = gate.told(self.gates, self.comparisons)
             if broken and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
         except LabError as error:
@@ -339,16 +351,15 @@ class Session:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         if self.lab is None:
             return
-        width = _width()
         requested = [name for name in REQUESTS if self.config.getoption(name)]
         chapters = [
             *self.lab.recorded.values(),
-            *(
-                chapter_of(name, result, width, self.lab.run.folder)
-                for name, result in self.lab.results.items()
-            ),
+            *(self._chapter(self.lab, experiment) for experiment in self.lab.results),
         ]
-        for title, lines in summary.sections(self.lab, chapters, requested=requested, width=width):
+        told = summary.sections(
+            self.lab, chapters, self.comparisons, requested=requested, width=_width()
+        )
+        for title, lines in told:
             terminalreporter.section(title)
             for line in lines:
                 terminalreporter.write_line(line)
@@ -356,7 +367,11 @@ class Session:
             terminalreporter.write_line(f"layerlab: {plain(line)}")
         step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
         try:
-            pages.write(self.lab, chapters, Path(step_summary) if step_summary else None)
+            pages.write(
+                self.lab, chapters, self.comparisons, Path(step_summary) if step_summary else None
+            )
+        except LabError as error:
+            terminalreporter.write_line(f"layerlab: the report is not written: {plain(str(error))}")
         except OSError as error:
             # A disk that is full names no file.
             why = os_sentence(error) if error.filename else f"{error.strerror}: free some space"

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from layerlab.compare.comparison import Comparison
 from layerlab.engine import bases
 from layerlab.engine.processors import Spent
 from layerlab.folders import record_folder
@@ -21,11 +22,16 @@ WAITING = (
 
 
 def sections(
-    lab: Lab, chapters: Sequence[Chapter], *, requested: Collection[str], width: int
+    lab: Lab,
+    chapters: Sequence[Chapter],
+    comparisons: Sequence[Comparison],
+    *,
+    requested: Collection[str],
+    width: int,
 ) -> Iterator[tuple[str, list[str]]]:
     """The run's answers and tables for a terminal: title and lines.
 
-    ``requested`` are the options with which the user asked for more.
+    ``comparisons`` are those with the run's baseline, if one was named; ``requested`` are the options with which the user asked for more.
     """
     for chapter in chapters:
         asked = [
@@ -37,22 +43,12 @@ def sections(
         for section in asked or [Section(chapter.experiment, "")]:
             yield section.title, [*before, *section_lines(section, width)]
             before = []
-    for section in beside(lab, "simple"):
+    for section in verdicts.sections(comparisons, lab.settings.margin, "simple"):
         yield section.title, section_lines(section, width)
     if chapters:
         yield "what it took", section_lines(took(lab.took, "simple"), width)
     if chapters or lab.ending != State.DONE:
         yield "this run", [line for note in footnotes(lab) for line in wrapped(note, width)]
-
-
-def beside(lab: Lab, style: str) -> Iterator[Section]:
-    """Each variant beside the run's baseline, if one was named."""
-    found = verdicts.ordered(lab.comparisons())
-    for variant in dict.fromkeys(one.variant for one in found):
-        its = [one for one in found if one.variant == variant]
-        title = f"{plain(variant)} beside {plain(its[0].baseline)}"
-        notes = (verdicts.sentence(its), *verdicts.notes(its, lab.settings.margin))
-        yield Section(title, verdicts.table(its, style), notes)
 
 
 def answer_lines(chapter: Chapter, width: int) -> list[str]:

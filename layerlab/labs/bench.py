@@ -23,6 +23,7 @@ from layerlab.labs.benched import Benched, told
 from layerlab.labs.image_size import understood
 from layerlab.labs.layer_cache import COLD, scenario_of
 from layerlab.labs.serving import told_by
+from layerlab.record.comparisons import comparisons
 from layerlab.record.run import State
 from layerlab.record.samples import Value, image_values
 from layerlab.run.service import serve
@@ -51,7 +52,7 @@ def measure(lab: Lab, plan: Plan) -> Benched:
     builds: dict[str, dict[str, list[Build]]] = {
         name: {scenario: [] for scenario in plan.scenarios} for name in names
     }
-    result = Benched(names, lab.settings.margin, builds, problems=lab.problems)
+    result = Benched(names, builds, problems=lab.problems)
     lab.results[EXPERIMENT] = result
     bench = _Bench(lab, plan, result)
     pieces = len(names) + (len(names) + 1) * bench.turns * lab.settings.rounds
@@ -64,6 +65,7 @@ def measure(lab: Lab, plan: Plan) -> Benched:
         except KeyboardInterrupt:
             lab.store.end_run(lab.run.id, State.INTERRUPTED)
             raise
+    bench.compare()
     return result
 
 
@@ -76,7 +78,7 @@ class _Bench:
         self._result = result
         lab.screen.doing("copying the build context")
         self._snapshot = snapshot.take(plan.tree, lab.run.folder / "contexts" / "pristine")
-        self._keeper = Keeper(lab, self._snapshot.digest, result.samples)
+        self._keeper = Keeper(lab, self._snapshot.digest)
         #: How often each entrant failed one after another.
         self._failures: dict[Entrant, int] = {}
 
@@ -130,7 +132,7 @@ class _Bench:
             if limit is None:
                 continue
             over = time.monotonic() - begun + longest > limit
-            decided = (over or looks(number, count)) and result.decided()
+            decided = (over or looks(number, count)) and self._decided()
             if decided or over:
                 result.findings.append(_ending(number, decided=decided))
                 break
@@ -138,6 +140,15 @@ class _Bench:
                 self._lab.screen.more(len(entrants) * self.turns)
         result.findings += [f"Noise: {one}." for one in disturbances(conditions.typical(found))]
         result.findings += self._silent_edits()
+
+    def compare(self) -> None:
+        """Judge each variant by what was measured until now."""
+        baseline, margin = self._result.baseline, self._lab.settings.margin
+        self._result.comparisons = comparisons(self._keeper.kept, baseline, margin)
+
+    def _decided(self) -> bool:
+        self.compare()
+        return self._result.decided()
 
     @property
     def turns(self) -> int:

@@ -1,13 +1,12 @@
 """The samples of a bench: kept in the store at once, and at hand for the verdicts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from layerlab.build.buildx import Build
-from layerlab.build.progress import Step
 from layerlab.build.variant import Variant
 from layerlab.lab import Lab
 from layerlab.labs.bench_plan import Entrant
-from layerlab.record.samples import Value, build_samples, samples
+from layerlab.record.samples import Value
 from layerlab.record.store import Sample
 
 
@@ -24,7 +23,7 @@ class Turn:
         return self.entrant.variant
 
 
-@dataclass(frozen=True)
+@dataclass
 class Keeper:
     """Keeps a bench's samples. Each method raises RunLost where the store can't be written."""
 
@@ -32,21 +31,19 @@ class Keeper:
     #: Of the context that all builds are made from.
     digest: str
     #: All that was kept, in its order.
-    kept: list[Sample]
+    kept: list[Sample] = field(default_factory=list)
 
     def build(self, turn: Turn, scenario: str, built: Build, invalid: str | None = None) -> None:
         """Keep a build and its steps; ``invalid`` is why it is no measurement."""
-        for sample in build_samples(
+        self.kept += self.lab.keep_build(
             turn.variant,
             scenario,
-            turn.round,
-            turn.position,
             built,
-            invalid,
-            self.digest,
+            number=turn.round,
+            position=turn.position,
+            invalid=invalid,
             control=turn.entrant.control,
-        ):
-            self._add(sample, built.steps if sample.metric == "wall" else ())
+        )
 
     def values(
         self,
@@ -57,19 +54,14 @@ class Keeper:
         invalid: str | None = None,
     ) -> None:
         """Keep values; of a turn that failed they are None, and ``invalid`` says why."""
-        for sample in samples(
+        self.kept += self.lab.keep(
             experiment,
             turn.variant,
             scenario,
-            values,
+            *values,
             number=turn.round,
             position=turn.position,
             invalid=invalid,
             control=turn.entrant.control,
             context=self.digest,
-        ):
-            self._add(sample)
-
-    def _add(self, sample: Sample, steps: tuple[Step, ...] = ()) -> None:
-        self.kept.append(sample)
-        self.lab.store.add(self.lab.run.id, sample, steps)
+        )

@@ -8,12 +8,10 @@ from layerlab.build.buildx import Build
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.errors import LabError
 from layerlab.labs.layer_cache import COLD
-from layerlab.record.comparisons import comparisons
-from layerlab.record.store import Sample
 from layerlab.show import tables, verdicts
 from layerlab.show.buildtimes import timeline_svg
 from layerlab.show.section import Section
-from layerlab.text import counted, plain, shorten
+from layerlab.text import plain, shorten
 
 #: The scenarios whose builds are drawn.
 _PICTURED = (COLD, "source-edit")
@@ -25,10 +23,10 @@ class Benched:
 
     #: The variants' names; the first is what the others are compared with.
     variants: Sequence[str]
-    margin: float
     #: variant -> scenario -> its valid builds, without the baseline's second turns
     builds: dict[str, dict[str, list[Build]]]
-    samples: list[Sample] = field(default_factory=list)
+    #: Each variant beside the baseline, metric by metric, as far as it was measured.
+    comparisons: Sequence[Comparison] = ()
     #: variant -> why it could not be measured
     problems: dict[str, LabError] = field(default_factory=dict)
     #: variant -> why its container could not be measured
@@ -50,19 +48,15 @@ class Benched:
         others = " and ".join(map(plain, self.variants[1:]))
         return f"What do {others} cost, beside {plain(self.baseline)}?"
 
-    def comparisons(self) -> list[Comparison]:
-        """Each variant beside the baseline, metric by metric."""
-        return comparisons(self.samples, self.baseline, self.margin)
-
     def decided(self) -> bool:
         """Whether there is a verdict on all that is shown."""
         return all(
-            one.verdict is not Verdict.UNDECIDED for one in verdicts.ordered(self.comparisons())
+            one.verdict is not Verdict.UNDECIDED for one in verdicts.ordered(self.comparisons)
         )
 
     def of(self, variant: str) -> list[Comparison]:
         """What is shown of a variant."""
-        found = [one for one in self.comparisons() if one.variant == variant]
+        found = [one for one in self.comparisons if one.variant == variant]
         return verdicts.ordered(found)
 
     def answer(self) -> str:
@@ -73,20 +67,10 @@ class Benched:
         return " ".join(filter(None, told)) or "Nothing was measured."
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The verdicts as tables; see :class:`layerlab.lab.Result`."""
-        baseline, shared = (
-            plain(self.baseline),
-            [one for v in self.variants[1:] for one in self.of(v)],
-        )
-        # A page shows the comparisons by itself, with the way to their samples.
-        for name in self.variants[1:] if style != "html" else ():
-            if found := self.of(name):
-                title = f"{plain(name)} beside {baseline}, {counted(self.rounds, 'round')}"
-                yield Section(
-                    title, verdicts.table(found, style), tuple(verdicts.notes(found, self.margin))
-                )
-        if noise := verdicts.noise(self.of(shared[0].variant) if shared else [], style):
-            title = f"noise: {baseline} beside itself"
+        """The noise and the steps as tables, beside the verdicts; see :class:`layerlab.lab.Result`."""
+        first = next((found for v in self.variants[1:] if (found := self.of(v))), [])
+        if noise := verdicts.noise(first, style):
+            title = f"noise: {plain(self.baseline)} beside itself"
             yield Section(title, noise, tuple(self.findings))
         elif self.findings:
             yield Section("this bench", "", tuple(self.findings))

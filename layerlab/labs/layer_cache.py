@@ -14,7 +14,6 @@ from layerlab.build.variant import Variant
 from layerlab.compare.rounds import interleaved
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab, slug
-from layerlab.record.samples import build_samples
 from layerlab.show import layer_cache as shown
 from layerlab.show import tables
 from layerlab.show.buildtimes import timeline_svg
@@ -166,7 +165,7 @@ def _prime(lab: Lab, variant: Variant, position: int) -> None:
     """Build a variant of the app as it is, from the cache where that has it."""
     context = lab.context(f"{PRIMING}-{slug(variant)}", None)
     built = _build(lab, variant, context, PRIMING, (0, position), PRIMING, cold=False)
-    _keep(lab, variant, PRIMING, (0, position), built, None, context)
+    lab.keep_build(variant, PRIMING, built, number=0, position=position, invalid=None)
     shutil.rmtree(context.folder)
 
 
@@ -200,19 +199,6 @@ def _build(
         raise
 
 
-def _keep(
-    lab: Lab,
-    variant: Variant,
-    scenario: str,
-    turn: tuple[int, int],
-    built: Build,
-    invalid: str | None,
-    context: Context,
-) -> None:
-    for sample in build_samples(variant, scenario, *turn, built, invalid, context.digest):
-        lab.store.add(lab.run.id, sample, built.steps if sample.metric == "wall" else ())
-
-
 def _void(variant: Variant, invalid: str) -> str:
     return (
         f"{variant.path.name}: the measurement is void: {invalid}; is another program using "
@@ -242,7 +228,7 @@ def _rebuild(
         invalid = cachemiss.invalid_cold(built)
     elif edit.path is None:
         invalid = cachemiss.invalid_no_change(built)
-    _keep(lab, variant, scenario, turn, built, invalid, context)
+    lab.keep_build(variant, scenario, built, number=number, position=position, invalid=invalid)
     if invalid:
         raise LabError(_void(variant, invalid))
     return built

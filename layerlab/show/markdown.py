@@ -18,13 +18,15 @@ def blocks(
     pictures: Mapping[tuple[str, str], str],
     failures: Mapping[str, str],
     about: Sequence[Section],
+    first: Sequence[Section] = (),
 ) -> list[str]:
     """The parts of a file, with a blank line to stand between them.
 
     ``pictures`` maps an experiment and a figure's title to its file, where there is one; ``failures`` maps a variant to
-    why it was not measured. The tables of ``about``, on the run itself, are in the style "github".
+    why it was not measured. The tables of ``about``, on the run itself, and of what comes ``first`` are in the style
+    "github".
     """
-    found: list[str] = []
+    found = [part for section in first for part in _section(section, "##")]
     for chapter in chapters:
         found += [f"## {_line(chapter.question)}", f"**{_line(chapter.answer)}**"]
         for section in chapter.sections["github"]:

@@ -10,10 +10,11 @@ from markupsafe import Markup, escape
 
 from layerlab.compare.comparison import Comparison
 from layerlab.compare.metric import metric
+from layerlab.compare.verdict import DEFAULT_MARGIN
 from layerlab.record.store import Sample
-from layerlab.show import dots, svg, verdict_cells
+from layerlab.show import dots, svg, verdicts
 from layerlab.show.chapter import Chapter
-from layerlab.show.layout import NO_TRACES, Amount, Page, table, traced
+from layerlab.show.layout import NO_TRACES, Amount, Page, Traces, table, traced
 from layerlab.show.plots import MOST_ROWS
 from layerlab.show.section import Section
 from layerlab.text import plain
@@ -53,20 +54,17 @@ def html(
     samples: Sequence[Sample],
     comparisons: Sequence[Comparison],
     *,
+    margin: float = DEFAULT_MARGIN,
     about: Sequence[Section] = (),
     failures: Mapping[str, str] | None = None,
 ) -> str:
     """A page with all of it, below :data:`MOST_BYTES`: where that is too much, it says what it left out.
 
-    ``headline`` is one sentence; ``about`` are sections on the run itself, whose tables are in the style
+    ``headline`` is one sentence; ``margin`` is the one that the ``comparisons`` were asked with; ``about`` are sections on the run itself, whose tables are in the style
     "html"; ``failures`` maps a variant to why it was not measured. Everything may quote what is
     not to be trusted. The page fetches nothing and runs nothing, and says so to the browser, too.
     """
     page, ratios = "", _ratios(comparisons)
-    measured_in = {
-        metric(one.experiment, one.scenario, one.metric, one.unit).title: one.experiment
-        for one in samples
-    }
     for amount in _AMOUNTS:
         if amount != _AMOUNTS[-1] and _roughly(amount, chapters, samples) > 1.3 * MOST_BYTES:
             continue  # Laying out what is far too much would take long.
@@ -78,14 +76,10 @@ def html(
             chapters=[Page(one, traces.get(one.experiment, NO_TRACES), amount) for one in chapters],
             facts=facts,
             traces=traces,
-            verdicts=verdict_cells.cells(comparisons[: amount.rows]) if comparisons else None,
-            verdict_title=verdict_cells.title(comparisons) if comparisons else "",
-            verdict_links={
-                plain(title): traces[experiment].anchor
-                for title, experiment in measured_in.items()
-                if experiment in traces
-            },
-            verdict_notes=verdict_cells.notes(comparisons)[: amount.rows],
+            verdicts=[
+                table(section, _links(samples, traces), amount)
+                for section in verdicts.sections(comparisons, margin, "html")
+            ][: amount.rows],
             ratios=ratios,
             about=[table(section, {}, amount) for section in about],
             failures={
@@ -96,6 +90,17 @@ def html(
         if len(page.encode("utf-8", "backslashreplace")) < MOST_BYTES:
             break
     return page
+
+
+def _links(samples: Sequence[Sample], traces: Mapping[str, Traces]) -> dict[str, str]:
+    """Where the samples of a metric are, by the title that a table gives it."""
+    return {
+        metric(one.experiment, one.scenario, one.metric, one.unit).title: traces[
+            one.experiment
+        ].anchor
+        for one in samples
+        if one.experiment in traces
+    }
 
 
 def _roughly(amount: Amount, chapters: Sequence[Chapter], samples: Sequence[Sample]) -> int:

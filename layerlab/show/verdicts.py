@@ -1,10 +1,11 @@
 """Verdicts: a variant beside the baseline, as a table and as the sentence that a person would say."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from layerlab.compare.comparison import Comparison, Effect, Verdict
 from layerlab.show import tables
+from layerlab.show.section import Section
 from layerlab.show.tables import in_cell
 from layerlab.text import counted, plain, shorten
 from layerlab.units import bytes_text
@@ -39,6 +40,23 @@ _ALIKE = 0.005
 _ONE_DIGIT = 0.4
 #: From here on people say "times as long", below it "% longer".
 _TIMES = 1.5
+
+
+def sections(
+    comparisons: Sequence[Comparison], margin: float, style: str, *, said: bool = True
+) -> Iterator[Section]:
+    """A section for each variant beside the baseline; ``margin`` is the one that was asked for.
+
+    Its notes begin with what a person would say, if it is to be ``said`` here.
+    """
+    shown = ordered(comparisons)
+    for variant in dict.fromkeys(one.variant for one in shown):
+        its = [one for one in shown if one.variant == variant]
+        title = f"{plain(variant)} beside {plain(its[0].baseline)}"
+        if rounds := max(len(one.effect.pairs) if one.effect else 0 for one in its):
+            title += f", {counted(rounds, 'round')}"
+        person = (sentence(its),) if said else ()
+        yield Section(title, table(its, style), (*person, *notes(its, margin)))
 
 
 def ordered(comparisons: Sequence[Comparison]) -> list[Comparison]:
