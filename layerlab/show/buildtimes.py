@@ -13,7 +13,7 @@ from layerlab.show.plots import label
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WIDTH, _MARGIN, _FONT, _HEAD, _AXIS = 640, 10, 9, 62, 28
+_WIDTH, _FONT, _HEAD, _AXIS = 640, 9, 62, 28
 _LANE, _GAP, _DOT = 11, 6, 7
 #: The most that all dots of a build may take; of more they overlap.
 _DOTS = 210
@@ -48,18 +48,17 @@ def _draw(title: str, lanes: Sequence[tuple[str, Mapping[str, Build]]]) -> "Figu
     scenarios = list(dict.fromkeys(scenario for _, its in lanes for scenario in its))
     names = [label(name, _NAME_COLUMNS) for name, _ in lanes]
     longest = max(max(build.engine_seconds for build in every), 0.1)
-    dots = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 10
+    dots = svg.MARGIN + max(map(wcswidth, names)) * _COLUMN + 10
     most = max(len(build.counted) for build in every)
     pitch = min(_DOT, _DOTS / max(1, most))
     left = dots + most * pitch + 6
     block = len(scenarios) * _LANE + _GAP
     body = len(lanes) * block
     height = _HEAD + body + _AXIS
-    figure = svg.sheet(_WIDTH, height)
+    figure = svg.sheet(_WIDTH, height, title)
     points = IdentityTransform()
     ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
-    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
-    x = float(_MARGIN)
+    x = float(svg.MARGIN)
     for word, colour in (
         ("RUN", _COLOURS["RUN"]),
         ("COPY, ADD", _COLOURS["COPY"]),
@@ -76,7 +75,7 @@ def _draw(title: str, lanes: Sequence[tuple[str, Mapping[str, Build]]]) -> "Figu
     order = " / ".join(scenario.replace("-", " ") for scenario in scenarios)
     figure.text(x, height - 45, f"lanes: {order}", transform=points, **ink)
 
-    width = _WIDTH - left - _MARGIN - 8
+    width = _WIDTH - left - svg.MARGIN - 8
     axes = svg.rows(figure, len(lanes), (left, _AXIS, width, body), longest, "s")
     axes.set_ylim(body, 0)
     for number, (name, (_, its)) in enumerate(zip(names, lanes, strict=True)):
@@ -98,16 +97,7 @@ def _draw(title: str, lanes: Sequence[tuple[str, Mapping[str, Build]]]) -> "Figu
             for place, step in enumerate(build.counted):
                 centre = (dots + place * pitch, _AXIS + body - middle)
                 figure.add_artist(Circle(centre, 2.6, transform=points, **_dot(step.cached)))
-        axes.annotate(
-            name,
-            (0, top + block / 2),
-            (dots - left - 8, -0.36 * _FONT),
-            textcoords="offset points",
-            ha="right",
-            va="baseline",
-            family="monospace",
-            **ink,
-        )
+        svg.name_row(axes, name, top + block / 2, _FONT, dots - left - 8)
     return figure
 
 

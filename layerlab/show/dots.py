@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDTH, _MARGIN, _FONT, _ROW, _AXIS = 560, 10, 9, 18, 28
+_WIDTH, _FONT, _ROW, _AXIS = 560, 9, 18, 28
 _COLUMN = svg.column(_FONT)
 _NAME_COLUMNS = 44
 _DOT, _LINE, _BAND = "#0072B2", "#BBBBBB", "#DDDDDD"
@@ -91,27 +91,17 @@ def _sheet(
     from matplotlib.transforms import IdentityTransform
 
     shown = [label(name, _NAME_COLUMNS) for name in names]
-    left = _MARGIN + max(map(wcswidth, shown)) * _COLUMN + 6
+    left = svg.MARGIN + max(map(wcswidth, shown)) * _COLUMN + 6
     body = len(shown) * _ROW
     height = 48 + body + _AXIS
-    figure = svg.sheet(_WIDTH, height)
+    figure = svg.sheet(_WIDTH, height, title)
     ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
     points = IdentityTransform()
-    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
     soft = {**ink, "color": "#555555"}
-    figure.text(_MARGIN, height - 36, key, transform=points, **soft)
-    box = (left, _AXIS, _WIDTH - left - _MARGIN - 8, body)
+    figure.text(svg.MARGIN, height - 36, key, transform=points, **soft)
+    box = (left, _AXIS, _WIDTH - left - svg.MARGIN - 8, body)
     axes = svg.rows(figure, len(shown), box, most, unit)
     axes.xaxis.set_major_locator(MaxNLocator(6))
     for row, name in enumerate(shown):
-        axes.annotate(
-            name,
-            (0, row),
-            (-6, -0.36 * _FONT),
-            textcoords="offset points",
-            ha="right",
-            va="baseline",
-            family="monospace",
-            **ink,
-        )
+        svg.name_row(axes, name, row, _FONT)
     return figure, axes

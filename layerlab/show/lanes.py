@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDTH = 640
-_MARGIN = 10
 _FONT = 9
 _COLUMN = svg.column(_FONT)
 _ROW = 19
@@ -43,14 +42,13 @@ def _draw(title: str, rows: Mapping[str, Comparison]) -> "Figure":
 
     names = [label(name, _NAME_COLUMNS) for name in rows]
     longest = max(one.until_seconds for one in rows.values())
-    left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
+    left = svg.MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
     body = len(rows) * _ROW
     height = _HEAD + body + _AXIS
-    figure = svg.sheet(_WIDTH, height)
+    figure = svg.sheet(_WIDTH, height, title)
     points = IdentityTransform()
     ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
-    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
-    x = float(_MARGIN)
+    x = float(svg.MARGIN)
     for state in _COLOURS:
         corner = (x, height - 44)
         figure.add_artist(Rectangle(corner, 12, 10, transform=points, **_look(state)))
@@ -59,7 +57,7 @@ def _draw(title: str, rows: Mapping[str, Comparison]) -> "Figure":
     key = "| a probe that succeeded   × one that failed   ▼ predicted change"
     figure.text(x, height - 43, key, transform=points, **ink)
 
-    width = _WIDTH - left - _MARGIN - 8
+    width = _WIDTH - left - svg.MARGIN - 8
     axes = svg.rows(figure, len(rows), (left, _AXIS, width, body), longest, "s")
     beside: dict[str, Any] = {"textcoords": "offset points", "va": "center", **ink}
     for row, (name, one) in enumerate(zip(names, rows.values(), strict=True)):

@@ -29,7 +29,6 @@ _WASTE_COLOUR = "#D55E00"
 # not measured: a page's reader may not have the font that would be measured here, and matplotlib's
 # own has no Korean.
 _WIDTH = 480
-_MARGIN = 10
 _FONT = 10
 _COLUMN = svg.column(_FONT)
 #: A row's height; from its middle down to the foot of its letters; the scale below the last row.
@@ -133,16 +132,15 @@ def _draw(title: str, bars: Sequence[Bar]) -> "Figure":
     names = [label(bar.name, _NAME_COLUMNS) for bar in bars]
     totals = [megabytes(bar.total) for bar in bars]
     longest = max(bar.total for bar in bars)
-    left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
-    right = _MARGIN + max(map(len, totals)) * _COLUMN + 6
+    left = svg.MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
+    right = svg.MARGIN + max(map(len, totals)) * _COLUMN + 6
     head = 56 + legend[-1][2] if legend else 34
     body = len(bars) * _ROW
     height = head + body + _AXIS
 
-    figure = svg.sheet(_WIDTH, height)
+    figure = svg.sheet(_WIDTH, height, title)
     points = IdentityTransform()
     ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
-    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
     for number, (name, x, y) in enumerate(legend):
         corner = (x, height - 44 - y)
         look = _look(parts[number], number)
@@ -162,7 +160,7 @@ def _draw(title: str, bars: Sequence[Bar]) -> "Figure":
                 corner = (begin / 1e6, row - 0.35)
                 axes.add_patch(Rectangle(corner, count / 1e6, 0.7, **_look(part, number)))
                 begin += count
-        axes.annotate(name, (0, row), (-6, _BASELINE), ha="right", family="monospace", **beside)
+        svg.name_row(axes, name, row, _FONT)
         # A total would have the grid's lines run through it.
         paper = {"facecolor": "white", "edgecolor": "none", "pad": 1}
         axes.annotate(total, (begin / 1e6, row), (5, _BASELINE), bbox=paper, **beside)
@@ -183,11 +181,11 @@ def _look(part: str, number: int) -> dict[str, Any]:
 def _legend_places(names: Sequence[str]) -> list[tuple[str, float, float]]:
     """Each name with its place, in points from the left and from the legend's top, in rows."""
     places: list[tuple[str, float, float]] = []
-    x, y = float(_MARGIN), 0.0
+    x, y = float(svg.MARGIN), 0.0
     for name in names:
         width = 17 + wcswidth(name) * _COLUMN + 12
-        if places and x + width > _WIDTH - _MARGIN:
-            x, y = _MARGIN, y + 16
+        if places and x + width > _WIDTH - svg.MARGIN:
+            x, y = svg.MARGIN, y + 16
         places.append((name, x, y))
         x += width
     return places

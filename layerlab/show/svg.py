@@ -6,13 +6,15 @@ import warnings
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 INK = "#222222"
+#: Points around a figure.
+MARGIN = 10
 #: The colours of which a page has its own for light and dark, by the names of its CSS variables.
 _PAGE_COLOURS = {
     INK: "ink",
@@ -66,12 +68,31 @@ def rows(
     return axes
 
 
-def sheet(width: float, height: float) -> "Figure":
-    """An empty figure; a point is a dot in it, and y counts from below."""
+def sheet(width: float, height: float, title: str) -> "Figure":
+    """A figure with nothing but its title; a point is a dot in it, and y counts from below."""
     # A figure of its own, not pyplot's: no display is looked for, and nothing stays open.
     from matplotlib.figure import Figure
+    from matplotlib.transforms import IdentityTransform
 
-    return Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="white")
+    figure = Figure(figsize=(width / 72, height / 72), dpi=72, facecolor="white")
+    place: dict[str, Any] = {"transform": IdentityTransform(), "weight": "bold"}
+    figure.text(MARGIN, height - 20, title, color=INK, parse_math=False, **place)
+    return figure
+
+
+def name_row(axes: "Axes", name: str, row: float, font: float, left: float = -6) -> None:
+    """Write a row's name so that it ends ``left`` points beside the axes, in letters of ``font`` points."""
+    axes.annotate(
+        name,
+        (0, row),
+        (left, -0.36 * font),
+        textcoords="offset points",
+        ha="right",
+        va="baseline",
+        family="monospace",
+        color=INK,
+        parse_math=False,
+    )
 
 
 def write(

@@ -13,7 +13,7 @@ from layerlab.show.plots import label
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_WIDTH, _MARGIN, _FONT, _ROW, _AXIS = 480, 10, 10, 26, 30
+_WIDTH, _FONT, _ROW, _AXIS = 480, 10, 26, 30
 _COLUMN = svg.column(_FONT)
 #: Okabe and Ito's colours, which the colour-blind tell apart; they differ in lightness, too.
 _PARTS = (
@@ -75,21 +75,20 @@ def _draw(title: str, bars: Sequence[Bar]) -> "Figure":
         if moment is not None
     ]
     end = max(moments, default=1.0) * 1.04 or 1.0
-    left = _MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
+    left = svg.MARGIN + max(map(wcswidth, names)) * _COLUMN + 6
     head, body = 58, len(bars) * _ROW
     height = head + body + _AXIS
-    figure = svg.sheet(_WIDTH, height)
+    figure = svg.sheet(_WIDTH, height, title)
     points = IdentityTransform()
     ink: dict[str, Any] = {"color": svg.INK, "parse_math": False}
-    figure.text(_MARGIN, height - 20, title, transform=points, weight="bold", **ink)
-    x = float(_MARGIN)
+    x = float(svg.MARGIN)
     for name, colour in _PARTS:
         look: dict[str, Any] = {"facecolor": colour, "edgecolor": "white", "linewidth": 0.6}
         figure.add_artist(Rectangle((x, height - 46), 12, 10, transform=points, **look))
         figure.text(x + 17, height - 45, name, transform=points, **ink)
         x += 17 + wcswidth(name) * _COLUMN + 12
 
-    width = _WIDTH - left - _MARGIN
+    width = _WIDTH - left - svg.MARGIN
     axes = svg.rows(figure, len(bars), (left, _AXIS, width, body), end, "s")
     axes.xaxis.set_major_locator(MaxNLocator(6))
     axes.tick_params(labelsize=_FONT - 1)
@@ -99,14 +98,5 @@ def _draw(title: str, bars: Sequence[Bar]) -> "Figure":
                 begun, ended = part
                 look["facecolor"] = colour
                 axes.add_patch(Rectangle((begun, row - 0.32), ended - begun, 0.64, **look))
-        axes.annotate(
-            name,
-            (0, row),
-            (-6, -0.36 * _FONT),
-            textcoords="offset points",
-            ha="right",
-            va="baseline",
-            family="monospace",
-            **ink,
-        )
+        svg.name_row(axes, name, row, _FONT)
     return figure
