@@ -68,7 +68,7 @@ def ratios_svg(title: str, comparisons: Sequence[Comparison]) -> str:
         figure, axes = _sheet(title, key, names, most * 1.05, "×")
         axes.axvline(1.0, color=svg.INK, linewidth=1)
         for row, ((one, effect), pairs) in enumerate(zip(found, ratios, strict=True)):
-            low, high = 1 - one.margin, 1 + one.margin
+            low, high = 1 / (1 + one.margin), 1 + one.margin
             axes.fill_betweenx([row - 0.45, row + 0.45], low, high, color=_BAND, linewidth=0)
             if span := effect.interval:
                 axes.plot([span.low, span.high], [row, row], color=_LINE, linewidth=3)
