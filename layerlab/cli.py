@@ -7,6 +7,8 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -67,29 +69,9 @@ def dispatch(words: list[str]) -> int:
     """Run one command; returns the exit code."""
     command, rest = (words[0], words[1:]) if words else ("help", [])
     try:
-        if command == "run":
-            return experiments(rest)
-        if command == "bench":
-            with handled():
-                return bench(rest)
-        if command == "test":
-            return tests(rest)
-        if command == "image":
-            return images(rest)
-        if command == "secrets":
-            return secrets(rest)
-        if command == "history":
-            return history(rest)
-        if command == "compare":
-            return compare(rest)
-        if command == "export":
-            return export(rest)
-        if command == "engine":
-            return engine(rest)
-        if command == "audit":
-            return show_audit(rest)
-        if command == "doctor":
-            return show_doctor(rest)
+        if command in COMMANDS:
+            with handled() if command in MEASURING else nullcontext():
+                return COMMANDS[command](rest)
     except LabError as error:
         print(f"layerlab: {plain(str(error))}", file=sys.stderr)
         return BAD_INPUT
@@ -113,8 +95,7 @@ def experiments(words: list[str]) -> int:
     project = Path.cwd()
     if not (project / "experiments").is_dir():
         raise LabError(f"{project} has no folder experiments/: go to layerlab's own folder")
-    with handled():
-        return _pytest(project, "experiments", resumed(project, words))
+    return _pytest(project, "experiments", resumed(project, words))
 
 
 def tests(words: list[str]) -> int:
@@ -179,3 +160,20 @@ def show_audit(words: list[str]) -> int:
     found = audit.audit(Path.cwd() / "app" / "requirements.txt")
     print("\n".join(map(plain, audit.lines(found))))
     return 1 if found.vulnerable else 0
+
+
+COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
+    "run": experiments,
+    "bench": bench,
+    "test": tests,
+    "image": images,
+    "secrets": secrets,
+    "history": history,
+    "compare": compare,
+    "export": export,
+    "engine": engine,
+    "audit": show_audit,
+    "doctor": show_doctor,
+}
+#: Those that have to clean up, however they are told to end.
+MEASURING = ("run", "bench")

@@ -2,6 +2,8 @@
 
 import re
 
+from layerlab.errors import LabError
+
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 )
@@ -15,6 +17,21 @@ def plain(text: str) -> str:
 def _visible(code: int) -> str:
     # Python keeps bytes that are not UTF-8 as surrogates from U+DC80 on.
     return f"\\x{code - 0xDC00 if 0xDC80 <= code <= 0xDCFF else code:02x}"
+
+
+def decoded(data: bytes, where: str, what: str) -> str:
+    """A user's file as text, without a byte order mark.
+
+    Raises:
+        LabError: it is not UTF-8, with the line.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise LabError(
+            f"{where}:{line}: this {what} is not UTF-8 text: save it as UTF-8"
+        ) from error
 
 
 def counted(number: int, word: str) -> str:

@@ -10,7 +10,7 @@ from layerlab.build.dockerfile import Dockerfile, parse
 from layerlab.build.header import GOALS, Header, near
 from layerlab.build.header import read as read_header
 from layerlab.errors import LabError
-from layerlab.text import plain
+from layerlab.text import decoded, plain
 
 SUFFIX = ".Dockerfile"
 #: Of a Dockerfile and of its ignore file, in bytes: BuildKit's own longest message has 16 MiB.
@@ -73,14 +73,9 @@ def load(path: Path) -> Variant:
         )
     try:
         data = _read(path)
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise LabError(
-            f"{path}:{line}: this Dockerfile is not UTF-8 text: save it as UTF-8"
-        ) from error
     except OSError as error:
         raise LabError(f"{path}: {error.strerror}: name a Dockerfile that can be read") from error
+    text = decoded(data, str(path), "Dockerfile")
     dockerfile = parse(text)
     if not dockerfile.instructions:
         raise LabError(f"{path}: this Dockerfile has no instruction: begin it with `FROM image`")

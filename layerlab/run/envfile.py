@@ -5,7 +5,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from layerlab.errors import LabError
-from layerlab.text import plain
+from layerlab.text import decoded, plain
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _QUOTED = re.compile(r"""\s*(?:"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+')""", re.DOTALL)
@@ -73,13 +73,7 @@ def _read(path: Path) -> str:
             f"{plain(str(path))} is longer than the {LONGEST >> 20} MiB that Linux gives a program for its "
             "environment: name an env file"
         )
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise LabError(
-            f"{plain(str(path))}:{line}: this env file is not UTF-8 text: save it as UTF-8"
-        ) from error
+    text = decoded(data, plain(str(path)), "env file")
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
         raise LabError(
