@@ -69,7 +69,7 @@ def bench(words: list[str]) -> int:
         build_limit_seconds=given.build_limit,
         start_limit_seconds=given.start_limit,
         kind="bench",
-        words=("bench", *options.without_values(words)),
+        words=tuple(options.without_values(words)),
         baseline=variants[0].name,
         margin=given.margin,
     )

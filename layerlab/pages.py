@@ -108,7 +108,7 @@ def facts(lab: Lab) -> list[Fact]:
         *(Fact(f"base {base.name}", based(base)) for base in lab.bases),
         Fact("rounds", str(lab.settings.rounds)),
         *([Fact("baseline", lab.settings.baseline)] if lab.settings.baseline else []),
-        *([Fact("command", " ".join(lab.settings.words))] if lab.settings.words else []),
+        Fact("command", " ".join([lab.settings.kind, *lab.settings.words])),
         *(Fact("note", note) for note in lab.notes),
         Fact("layerlab", host.layerlab_version()),
     ]

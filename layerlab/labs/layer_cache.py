@@ -12,6 +12,7 @@ from layerlab.build.buildx import Build
 from layerlab.build.context import EDITS, Context, Edit
 from layerlab.build.variant import Variant
 from layerlab.compare.rounds import interleaved
+from layerlab.compare.verdict import ENOUGH_PAIRS
 from layerlab.errors import LabError, RunLost
 from layerlab.lab import Lab, slug
 from layerlab.show import layer_cache as shown
@@ -30,6 +31,9 @@ SCENARIOS = (COLD, *(edit.scenario for edit in EDITS))
 _ASKED = (
     *((e.scenario, f"after an edit of {e.path}") for e in EDITS if e.scenario == "source-edit"),
     (COLD, "from nothing"),
+)
+_TOO_FEW = (
+    f"So few rounds are no verdict on seconds: --rounds {ENOUGH_PAIRS} --baseline NAME gives one."
 )
 #: The scenarios whose steps are drawn.
 _PICTURED = (COLD, "source-edit")
@@ -70,6 +74,7 @@ class Rebuilds:
             (
                 f"Seconds: wall clock of one build, median of {counted(self.count, 'round')}.",
                 "Steps: reused/all of RUN, COPY and ADD.",
+                *([_TOO_FEW] if self.count < ENOUGH_PAIRS else []),
             ),
         )
         for variant, by_scenario in self.builds.items():
