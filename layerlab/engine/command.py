@@ -91,7 +91,9 @@ def attempt(
 @cache
 def leash() -> tuple[str, ...]:
     """The words before a command that have the kernel end it should the thread that started it be killed."""
-    return ("setpriv", "--pdeathsig", "TERM") if shutil.which("setpriv") else ()
+    # Its path, since a command may be given another PATH.
+    found = shutil.which("setpriv")
+    return (found, "--pdeathsig", "TERM") if found else ()
 
 
 def end(process: subprocess.Popen[str], wait: Callable[[float], object]) -> None:
