@@ -17,10 +17,11 @@ from layerlab import audit
 from layerlab.build.variant import discover, load
 from layerlab.cli_bench import bench
 from layerlab.cli_image import images, secrets
+from layerlab.cli_matrix import run_matrix
 from layerlab.cli_record import compare, export, history, resumed
 from layerlab.engine import doctor
-from layerlab.engine.choice import private_engine
 from layerlab.engine.matrix import MATRIX
+from layerlab.engine.private import private_engine
 from layerlab.errors import LabError, os_sentence
 from layerlab.interruption import handled
 from layerlab.plugin import BAD_INPUT, own_words
@@ -32,6 +33,7 @@ usage: ./lab COMMAND [...]
   run [pytest arguments]     run the experiments (all, or -k cache, --variant my.Dockerfile, …)
   bench -f OLD -f NEW CONTEXT
                              what Dockerfiles of your own project cost, beside the first one
+  matrix [--engines A,B]     run them on private engines of several releases, one after another
   test [pytest arguments]    lint, type-check and run layerlab's own tests
   image IMAGE [IMAGE ...]    what images weigh and why: layers, waste, what is of no use; a gate for CI
   secrets IMAGE [-]          where values from standard input or a file can be read in an image; for CI, too
@@ -129,6 +131,8 @@ def engine(words: list[str]) -> int:
     elif action == "status":
         print(f"the private engine {'runs' if own.running else 'does not run'} ({own.folder})")
     elif action == "stop":
+        for release in MATRIX:
+            release.engine().stop()
         own.stop()
         print("the private engine is stopped; its images and its build cache stay")
     else:
@@ -165,6 +169,7 @@ def show_audit(words: list[str]) -> int:
 COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "run": experiments,
     "bench": bench,
+    "matrix": run_matrix,
     "test": tests,
     "image": images,
     "secrets": secrets,
@@ -176,4 +181,4 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "doctor": show_doctor,
 }
 #: Those that have to clean up, however they are told to end.
-MEASURING = ("run", "bench")
+MEASURING = ("run", "bench", "matrix")

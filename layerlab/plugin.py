@@ -13,7 +13,6 @@ import pytest
 
 from layerlab import lab as laboratory
 from layerlab import pages, plugin_options, replay, summary
-from layerlab.build.header import near
 from layerlab.build.variant import Variant, load, select
 from layerlab.chapters import chapter_of
 from layerlab.compare import gate, grammar
@@ -33,7 +32,7 @@ from layerlab.record.run import RunRecord, State
 from layerlab.record.store import Outcome, now, reading
 from layerlab.show.chapter import Chapter, packed
 from layerlab.show.live import Screen
-from layerlab.text import plain
+from layerlab.text import near, plain
 
 BAD_INPUT = 2
 NEEDS_ENGINE = ("lab", "endpoint")

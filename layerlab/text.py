@@ -1,6 +1,8 @@
 """Text from outside, made fit to be shown."""
 
+import difflib
 import re
+from collections.abc import Sequence
 
 from layerlab.errors import LabError
 
@@ -43,3 +45,9 @@ def shorten(text: str, width: int = 60) -> str:
     """One line of at most ``width`` characters, its white space folded."""
     folded = " ".join(text.split())
     return folded if len(folded) <= width else folded[: width - 1] + "…"
+
+
+def near(word: str, known: Sequence[str]) -> str:
+    """A hint at the known word that was probably meant, or nothing."""
+    close = difflib.get_close_matches(word, known, n=1)
+    return f" (did you mean `{close[0]}`?)" if close else ""

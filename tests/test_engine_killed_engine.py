@@ -13,9 +13,8 @@ import killing
 import pytest
 
 from layerlab.engine import leftovers
-from layerlab.engine.choice import private_engine
 from layerlab.engine.endpoint import Endpoint
-from layerlab.engine.private import PrivateEngine
+from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.engine.process import children, comes_true, order
 from layerlab.engine.transfer import bring
 from layerlab.folders import cache_folder

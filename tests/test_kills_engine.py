@@ -21,10 +21,9 @@ import pytest
 from killing import Watched
 
 from layerlab.engine import leftovers
-from layerlab.engine.choice import private_engine
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import HOME_LABEL, RUN_LABEL
-from layerlab.engine.private import PrivateEngine
+from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.engine.process import comes_true
 from layerlab.folders import cache_folder
 

@@ -5,10 +5,9 @@ from pathlib import Path
 import pytest
 
 from layerlab.engine import matrix
-from layerlab.engine.choice import private_engine
 from layerlab.engine.matrix import MATRIX
 from layerlab.engine.packages import Distribution
-from layerlab.engine.private import LONGEST_FOLDER, PrivateEngine
+from layerlab.engine.private import LONGEST_FOLDER, PrivateEngine, private_engine
 from layerlab.engine.tools import Tools, prepare
 from layerlab.errors import LabError
 

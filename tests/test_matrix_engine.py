@@ -11,10 +11,10 @@ import pytest
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.dockerfile import parse
 from layerlab.engine import leftovers
-from layerlab.engine.choice import private_engine
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.matrix import Release
+from layerlab.engine.private import private_engine
 from layerlab.engine.transfer import bring
 from layerlab.errors import LabError
 

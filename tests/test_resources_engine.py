@@ -27,11 +27,10 @@ import image_makers as make
 import pytest
 
 from layerlab.engine import leftovers
-from layerlab.engine.choice import private_engine
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import HOME_LABEL, RUN_LABEL
 from layerlab.engine.namespace import Link
-from layerlab.engine.private import PrivateEngine
+from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.engine.root import as_root, can_be_root
 
 pytestmark = [pytest.mark.engine, pytest.mark.faults]

@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from layerlab.engine import bases
-from layerlab.engine.choice import private_engine
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.namespace import Link
-from layerlab.engine.private import PrivateEngine
+from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.folders import cache_folder
 from layerlab.run import registry
 from layerlab.run.diagnosis import listening

@@ -1,13 +1,12 @@
 """A variant's header: the comments ``# layerlab.KEY: VALUE`` above its first instruction."""
 
-import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from layerlab.errors import LabError
-from layerlab.text import plain, shorten
+from layerlab.text import near, plain, shorten
 
 #: What a rebuild may cost, from least to most: every step reused; steps ran, but none that installs
 #: dependencies; a dependency install ran.
@@ -155,9 +154,3 @@ def _listed(value: str) -> list[str]:
 def _pair(value: str) -> tuple[str, str]:
     name, _, factor = value.partition(":")
     return name.strip(), factor.strip()
-
-
-def near(word: str, known: Sequence[str]) -> str:
-    """A hint at the known word that was probably meant, or nothing."""
-    close = difflib.get_close_matches(word, known, n=1)
-    return f" (did you mean `{close[0]}`?)" if close else ""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from layerlab.build.dockerfile import Dockerfile, parse
-from layerlab.build.header import GOALS, Header, near
+from layerlab.build.header import GOALS, Header
 from layerlab.build.header import read as read_header
 from layerlab.errors import LabError
-from layerlab.text import decoded, plain
+from layerlab.text import decoded, near, plain
 
 SUFFIX = ".Dockerfile"
 #: Of a Dockerfile and of its ignore file, in bytes: BuildKit's own longest message has 16 MiB.

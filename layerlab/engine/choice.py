@@ -8,21 +8,19 @@ from pathlib import Path
 import docker.errors
 import requests.exceptions
 
+from layerlab.engine import matrix
 from layerlab.engine.client import Client, users_client
 from layerlab.engine.command import run
 from layerlab.engine.endpoint import DEFAULT_SOCKET, Endpoint, probe
-from layerlab.engine.private import PrivateEngine, lacking
+from layerlab.engine.private import PrivateEngine, lacking, private_engine
 from layerlab.errors import LabError
-from layerlab.folders import cache_folder
 
-
-def private_engine() -> PrivateEngine:
-    """This user's private engine; it need not exist yet."""
-    return PrivateEngine(cache_folder() / "engine")
+#: What names engines of our own; a docker context's name has no colon.
+PRIVATE = "private"
 
 
 def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
-    """The engine to use, running and probed: :func:`find`, or our own, started.
+    """The engine to use, running and probed: :func:`find`, or one of our own, started.
 
     Raises:
         LabError: what was named does not answer, or there is none and none can be started.
@@ -31,24 +29,36 @@ def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     if found is not None:
         return found
     try:
-        return probe(private_engine().start(progress))
+        return probe(own(asked).start(progress))
     except LabError as error:
-        if asked == "private" or lacking() is None:
+        if asked or lacking() is None:
             raise
         raise LabError(f"no Docker engine answers at {DEFAULT_SOCKET}, and {error}") from error
+
+
+def own(asked: str | None) -> PrivateEngine:
+    """The private engine that a word names, or that is used where none is; it need not exist yet.
+
+    ``private`` is the newest, ``private:RELEASE`` one of :data:`layerlab.engine.matrix.MATRIX`.
+
+    Raises:
+        LabError: there is no such release.
+    """
+    release = (asked or "").partition(":")[2]
+    return matrix.named(release).engine() if release else private_engine()
 
 
 def find(asked: str | None) -> Endpoint | None:
     """The engine that was asked for or that is there, probed; None leaves the private engine.
 
-    ``asked`` is the value of ``--engine``: ``private``, an address (``unix://…``, ``tcp://…``,
+    ``asked`` is the value of ``--engine``: as for :func:`own`, an address (``unix://…``, ``tcp://…``,
     ``ssh://…``) or the name of a docker context. Without it the order is ``DOCKER_HOST``, the
     current docker context, the default socket, a private engine.
 
     Raises:
         LabError: what was named does not answer.
     """
-    if asked == "private":
+    if asked and asked.partition(":")[0] == PRIVATE and "://" not in asked:
         return None
     client = usable_client()
     endpoint: Endpoint | None

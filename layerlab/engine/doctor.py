@@ -8,8 +8,7 @@ from shlex import quote
 
 import docker.errors
 
-from layerlab.engine import leftovers
-from layerlab.engine.choice import find, private_engine
+from layerlab.engine import choice, leftovers
 from layerlab.engine.endpoint import Endpoint, probe
 from layerlab.engine.private import PrivateEngine, lacking
 from layerlab.errors import LabError
@@ -35,10 +34,11 @@ def examine(asked: str | None, images: Sequence[str]) -> list[Finding]:
 
     An engine that is only to be had by starting the private one is not started.
     """
-    own = private_engine()
-    findings = [Finding("python", sys.version.split()[0]), _disk(), _private(own)]
+    findings = [Finding("python", sys.version.split()[0]), _disk()]
     try:
-        endpoint = find(asked)
+        own = choice.own(asked)
+        findings.append(_private(own))
+        endpoint = choice.find(asked)
         if endpoint is None and own.running:
             endpoint = probe(own.endpoint())
     except LabError as error:

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from layerlab.engine.choice import private_engine
 from layerlab.engine.lock import exclusive
-from layerlab.engine.private import PrivateEngine
+from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.engine.tools import Tools
 from layerlab.folders import cache_folder
 

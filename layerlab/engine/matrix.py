@@ -5,13 +5,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from layerlab.engine import private
-from layerlab.engine.choice import private_engine
 from layerlab.engine.endpoint import Endpoint, probe
 from layerlab.engine.lock import exclusive
 from layerlab.engine.packages import this_distribution
-from layerlab.engine.private import PrivateEngine
+from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.engine.tools import Tools
+from layerlab.errors import LabError
 from layerlab.folders import cache_folder
+from layerlab.text import near
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,21 @@ MATRIX = (
     Release("28.5", None, "overlay2"),
     Release("28.5", None, "containerd"),
 )
+
+
+def named(name: str) -> Release:
+    """A release of the matrix, by its name.
+
+    Raises:
+        LabError: there is none of this name.
+    """
+    for release in MATRIX:
+        if release.name == name:
+            return release
+    known = [release.name for release in MATRIX]
+    raise LabError(
+        f"`{name}` is no engine of the matrix{near(name, known)}: they are {', '.join(known)}"
+    )
 
 
 @contextmanager

@@ -214,3 +214,8 @@ class PrivateEngine:
                 doing="handing the engine's socket to this user",
             )
         run(as_root(["chmod", "600", self.socket]), doing="closing the engine's socket to others")
+
+
+def private_engine() -> PrivateEngine:
+    """This user's private engine; it need not exist yet."""
+    return PrivateEngine(cache_folder() / "engine")

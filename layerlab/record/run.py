@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from layerlab.build.header import near
 from layerlab.errors import LabError
+from layerlab.text import near
 
 _LAST = re.compile(r"last(?:~(\d{1,4}))?")
 

@@ -1,0 +1,134 @@
+"""The command-line face of the matrix: all experiments on engines of several releases."""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from layerlab.engine import matrix
+from layerlab.engine.command import leash
+from layerlab.engine.matrix import MATRIX, Release
+from layerlab.errors import LabError
+from layerlab.folders import RECORD, record_folder, store_file
+from layerlab.record.run import State
+from layerlab.record.standing import standings
+from layerlab.record.store import reading
+from layerlab.show import matrix as shown
+from layerlab.show.live import Screen
+from layerlab.show.matrix import Column
+from layerlab.summary import section_lines
+from layerlab.text import plain
+
+#: A run that is told to end removes what it made.
+_END_SECONDS = 120
+
+
+def run_matrix(words: list[str]) -> int:
+    """Run the experiments on each engine, one after another; 1 where something failed."""
+    names = ", ".join(release.name for release in MATRIX)
+    parser = argparse.ArgumentParser(
+        prog="./lab matrix",
+        description="all experiments on private engines of several releases, one after another; "
+        "other words are those of `lab run`",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--engines", metavar="A,B", help=f"these engines only, of {names}")
+    given, rest = parser.parse_known_args(words)
+    for word in rest:
+        if word.partition("=")[0] in ("--engine", "--resume"):
+            raise LabError(f"{word}: `lab matrix` begins a run on each engine: leave it out")
+    chosen = [matrix.named(name) for name in given.engines.split(",")] if given.engines else MATRIX
+    if lack := matrix.lacking():
+        raise LabError(lack)
+    screen = Screen(sys.stderr)
+    with screen.work("matrix", len(chosen)):
+        columns = [_run_on(release, rest, screen) for release in chosen]
+    print("\n".join(section_lines(shown.matrix(columns, "simple"), _width())))
+    print(f"What each run said, and its report: {record_folder(Path.cwd()) / 'matrix'}")
+    return 0 if all(column.passed for column in columns) else 1
+
+
+def _run_on(release: Release, words: Sequence[str], screen: Screen) -> Column:
+    """One run, as `lab run` does it, on the engine of a release."""
+    folder = record_folder(Path.cwd()) / "matrix"
+    folder.mkdir(exist_ok=True)
+    screen.doing(release.name, "starting the engine")
+    begun = time.monotonic()
+    with matrix.running(release, screen.say):
+        known = _runs()
+        code, last = _experiments(release, words, folder / f"{release.name}.txt", screen)
+        column = _column(release, known, time.monotonic() - begun, code, last)
+    report = Path.cwd() / RECORD / "report.html"
+    if report.exists() and column.standings:
+        shutil.copy2(report, folder / f"{release.name}.html")
+    screen.done()
+    if not screen.shown:
+        tests = sum(one.passed for one in column.standings.values())
+        how = f"{tests} passed" if column.passed else "not passed"
+        print(f"{release.name}: {how}, {column.seconds:.0f} s", flush=True)
+    return column
+
+
+def _experiments(
+    release: Release, words: Sequence[str], said: Path, screen: Screen
+) -> tuple[int, str]:
+    """Have a process of its own run them; returns its exit code and the last line that it printed."""
+    argv = [*leash(), sys.executable, "-m", "layerlab", "run"]
+    last = ""
+    with (
+        said.open("w", encoding="utf-8", errors="backslashreplace") as file,
+        subprocess.Popen(
+            [*argv, "--engine", f"private:{release.name}", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                file.write(line)
+                file.flush()
+                last = line.strip() or last
+                if line.startswith("experiments/"):
+                    screen.doing(release.name, line.partition(".py")[0])
+        except BaseException:
+            process.terminate()
+            process.wait(_END_SECONDS)
+            raise
+    return process.returncode, plain(last)
+
+
+def _runs() -> set[str]:
+    if not store_file(Path.cwd()).exists():
+        return set()
+    with reading(Path.cwd()) as store:
+        return {run.id for run in store.runs()}
+
+
+def _column(
+    release: Release, known: Collection[str], seconds: float, code: int, last: str
+) -> Column:
+    """What came of the run that is not yet ``known``."""
+    if not store_file(Path.cwd()).exists():
+        return Column(release.name, {}, seconds, last)
+    with reading(Path.cwd()) as store:
+        new = [
+            run
+            for run in store.runs()
+            if run.id not in known and f"private:{release.name}" in run.words
+        ]
+        if not new:
+            return Column(release.name, {}, seconds, last or f"exit code {code}")
+        ended = new[-1].ending == State.DONE
+        broken = None if ended else f"the run {new[-1].id} did not come to its end: {last}"
+        return Column(release.name, standings(store.outcomes(new[-1].id)), seconds, broken)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns
