@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from layerlab import audit
+from layerlab import audit, several
 from layerlab.build.variant import discover, load
 from layerlab.cli_bench import bench
 from layerlab.cli_image import images, secrets
@@ -25,6 +25,7 @@ from layerlab.engine.private import private_engine
 from layerlab.errors import LabError, os_sentence
 from layerlab.interruption import handled
 from layerlab.plugin import BAD_INPUT, own_words
+from layerlab.record.store import now
 from layerlab.text import plain
 
 USAGE = """\
@@ -97,7 +98,13 @@ def experiments(words: list[str]) -> int:
     project = Path.cwd()
     if not (project / "experiments").is_dir():
         raise LabError(f"{project} has no folder experiments/: go to layerlab's own folder")
-    return _pytest(project, "experiments", resumed(project, words))
+    begun = now()
+    code = _pytest(project, "experiments", resumed(project, words))
+    # Nobody waits for what is gone: what it had not ended is measured on an engine that is there.
+    if run := several.lost(project, begun):
+        print(f"\nlayerlab: going on with the run {run.id} for what was lost", file=sys.stderr)
+        code = _pytest(project, "experiments", resumed(project, [f"--resume={run.id}"]))
+    return code
 
 
 def tests(words: list[str]) -> int:

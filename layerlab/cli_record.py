@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from layerlab import several
 from layerlab.compare import gate, grammar
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.compare.verdict import DEFAULT_MARGIN
@@ -51,9 +52,14 @@ def resumed(project: Path, words: Sequence[str]) -> list[str]:
         run = resume.stopped(
             store.runs(), named[0] if named else None, leftovers.home(), leftovers.alive()
         )
+        engines = several.order(store, run)
     if folder := run.settings.get("called_from"):
         os.environ["LAYERLAB_CALLED_FROM"] = str(folder)
-    return [*run.words, f"{RESUME}={run.id}"]
+    return [
+        *run.words,
+        *([f"--engines={','.join(engines)}"] if engines else []),
+        f"{RESUME}={run.id}",
+    ]
 
 
 def history(words: list[str]) -> int:
@@ -194,7 +200,7 @@ def exported(store: Store, run: RunRecord, verdicts: Sequence[Comparison]) -> st
     """A run as the text of a JSON document."""
     state = run.state(leftovers.home(), leftovers.alive())
     kept, steps = store.kept(run.id), store.steps(run.id)
-    return document.text(document.document(run, state, kept, steps, verdicts))
+    return document.text(document.document(run, state, kept, steps, verdicts, store.places(run.id)))
 
 
 def _recording(word: str) -> Recording:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from layerlab.build import frontend, untrusted
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
 from layerlab.build.options import Options
+from layerlab.build.progress import Step
 from layerlab.build.variant import Variant
 from layerlab.compare.comparison import Comparison
 from layerlab.compare.verdict import DEFAULT_MARGIN
@@ -58,6 +59,8 @@ class Settings:
     called_from: str = ""
     #: What Dockerfiles are held to that nobody vouches for.
     profile: Profile | None = None
+    #: The engines of a run on several, as they were named; () of a run on one.
+    engines: tuple[str, ...] = ()
 
     def recorded(self) -> dict[str, Any]:
         """The same for the record, which knows the project and the kind of run by itself."""
@@ -118,9 +121,13 @@ class Lab:
         self.took: dict[str, Spent] = {}
         #: What a reader of the tables must know.
         self.notes: list[str] = []
+        #: The engine's name in a run on several; "" in a run on one.
+        self.place = ""
+        #: The engines of the run, for people.
+        self.engines = [endpoint.described()]
         #: What each lab measured, by its experiment's name.
         self.results: dict[str, Result] = {}
-        #: Of a run that is gone on with: what experiments showed that had come to their end.
+        #: What experiments showed that another process of this run measured, by their names.
         self.recorded: dict[str, Chapter] = {}
         #: How the run ends, as far as is known.
         self.ending = State.DONE
@@ -174,8 +181,12 @@ class Lab:
         now = self.context("resumed", None).digest
         resume.check_context(record, {one.context for one in self.store.samples(record.id)}, now)
         self.store.resume_run(record.id)
-        chapters = self.store.chapters(record.id)
-        self.recorded = {name: chapter.unpacked(content) for name, content in chapters.items()}
+        self.recorded = self.chapters()
+
+    def chapters(self) -> dict[str, Chapter]:
+        """What the experiments of this run show that have come to their end, as far as it is recorded."""
+        found = self.store.chapters(self.run.id)
+        return {name: chapter.unpacked(content) for name, content in found.items()}
 
     def earlier(
         self, experiment: str, variants: Sequence[Variant], scenarios: Sequence[str]
@@ -339,9 +350,7 @@ class Lab:
             control=control,
             context=context or self._contexts.get(variant.name, ""),
         )
-        for sample in found:
-            self.store.add(self.run.id, sample)
-        return found
+        return [self._add(sample) for sample in found]
 
     def keep_build(
         self,
@@ -359,9 +368,12 @@ class Lab:
         found = build_samples(
             variant, scenario, number, position, built, invalid, context, control=control
         )
-        for sample in found:
-            self.store.add(self.run.id, sample, built.steps if sample is found[0] else ())
-        return found
+        return [self._add(sample, built.steps if sample is found[0] else ()) for sample in found]
+
+    def _add(self, sample: Sample, steps: Sequence[Step] = ()) -> Sample:
+        sample = replace(sample, place=self.place)
+        self.store.add(self.run.id, sample, steps)
+        return sample
 
     def image(self, variant: Variant) -> str:
         """The name of a variant's image, which is built where this run has not built it yet.
@@ -407,37 +419,65 @@ def opened(
     Removes what dead runs left before it begins, and all that this run made when it ends. ``resumed`` is
     the run to go on with, in place of a new one.
     """
-    removed = [
-        *leftovers.remove_dead(endpoint),
-        *fresh.remove_dead(),
-        *standins.remove_dead(),
-    ]
-    if removed:
-        screen.say(f"removed what an earlier run left: {', '.join(removed)}")
+    remove_dead([endpoint], screen)
     record_folder(settings.project)
-    identity = resumed.id if resumed else None
+    with (
+        leftovers.running(resumed.id if resumed else None) as run,
+        on_engine(endpoint, run, screen, settings, variants, took) as lab,
+    ):
+        if resumed:
+            lab.go_on(resumed)
+        else:
+            lab.begin(variants)
+        yield lab
+        lab.store.end_run(run.id, lab.ending)
+
+
+@contextmanager
+def on_engine(
+    endpoint: Endpoint,
+    run: Run,
+    screen: Screen,
+    settings: Settings,
+    variants: Sequence[Variant],
+    took: Mapping[str, Spent],
+) -> Iterator[Lab]:
+    """A run's lab on an engine, ready to build ``variants``, of which nothing is recorded yet.
+
+    Removes all that the run made there when it ends.
+    """
     limits: list[str] = []
     with (
-        leftovers.running(identity) as plain,
         Store(store_file(settings.project)) as store,
-        confining.confined(endpoint, plain, settings.profile, limits.append) as run,
-        confined.watching(endpoint, run),
+        confining.confined(endpoint, run, settings.profile, limits.append) as held,
+        confined.watching(endpoint, held),
     ):
-        lab = Lab(endpoint, run, store, screen, settings)
+        lab = Lab(endpoint, held, store, screen, settings)
         lab.notes += limits
         try:
             lab.took.update(took)
             with lab.spending("base images"):
                 lab.prepare(variants)
-            if resumed:
-                lab.go_on(resumed)
-            else:
-                lab.begin(variants)
             yield lab
-            store.end_run(run.id, lab.ending)
         finally:
-            try:
-                leftovers.remove_run(endpoint, run)
-            except LabError as error:
-                # The engine is gone; what the run left there goes when the next run starts.
-                screen.say(f"nothing could be removed from the engine: {error}")
+            remove_run(endpoint, held, screen)
+
+
+def remove_dead(endpoints: Sequence[Endpoint], screen: Screen) -> None:
+    """Remove what dead runs left on these engines and here."""
+    removed = [
+        *(one for endpoint in endpoints for one in leftovers.remove_dead(endpoint)),
+        *fresh.remove_dead(),
+        *standins.remove_dead(),
+    ]
+    if removed:
+        screen.say(f"removed what an earlier run left: {', '.join(removed)}")
+
+
+def remove_run(endpoint: Endpoint, run: Run, screen: Screen) -> None:
+    """Remove all that a run made on an engine, if it still answers."""
+    try:
+        leftovers.remove_run(endpoint, run)
+    except LabError as error:
+        # The engine is gone; what the run left there goes when the next run starts.
+        screen.say(f"nothing could be removed from the engine: {error}")

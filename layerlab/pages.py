@@ -102,8 +102,7 @@ def facts(lab: Lab) -> list[Fact]:
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     return [
         Fact("run", lab.run.id),
-        Fact("engine", lab.endpoint.described()),
-        Fact("image store", lab.endpoint.can.image_store),
+        *(Fact("engine", engine) for engine in lab.engines),
         Fact("host", f"{system}, {count(os.cpu_count() or 1, 'processor')}"),
         *(Fact(f"base {base.name}", based(base)) for base in lab.bases),
         Fact("rounds", str(lab.settings.rounds)),

@@ -1,18 +1,19 @@
 """The pytest face: options, fixtures, parametrisation and summary."""
 
+import io
 import os
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Callable, Generator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Never
 
 import pytest
 
 from layerlab import lab as laboratory
-from layerlab import pages, plugin_options, replay, summary
+from layerlab import pages, plugin_options, replay, several, spread, summary
 from layerlab.build.variant import Variant, load, select
 from layerlab.chapters import chapter_of
 from layerlab.compare import gate, grammar
@@ -32,6 +33,7 @@ from layerlab.record.run import RunRecord, State
 from layerlab.record.store import Outcome, now, reading
 from layerlab.show.chapter import Chapter, packed
 from layerlab.show.live import Screen
+from layerlab.spread import Leader
 from layerlab.text import near, plain
 
 BAD_INPUT = 2
@@ -56,11 +58,15 @@ def pytest_configure(config: pytest.Config) -> None:
         "experiment(name, packaged=VARIANT): the lab that a test belongs to; some variants are for some "
         "only. A test that has `packaged` gets that one variant, where one is enough",
     )
-    config.pluginmanager.register(Session(config), "layerlab-session")
+    session = Session(config)
+    config.pluginmanager.register(session, "layerlab-session")
+    if session.leader:
+        config.pluginmanager.register(session.leader, "layerlab-leader")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_cmdline_main() -> Generator[None, Any, Any]:
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    plugin_options.spread(config)
     try:
         return (yield)
     except pytest.UsageError as error:
@@ -85,7 +91,11 @@ class Session:
         self.stack = ExitStack()
         # Captured before pytest redirects it during tests, so that progress is seen.
         terminal = open(os.dup(2), "w", encoding="utf-8")  # noqa: PTH123, SIM115
-        self.screen = Screen(self.stack.enter_context(terminal))
+        #: What this process was told, where it is one of several that measure.
+        self.member = spread.member(config)
+        self.terminal = self.stack.enter_context(terminal)
+        # Several would write over each other's lines.
+        self.screen = Screen(io.StringIO() if self.member else self.terminal)
         self._variants: list[Variant] | None = None
         self._broken: LabError | None = None
         self.endpoint: Endpoint | None = None
@@ -104,6 +114,14 @@ class Session:
         self._left: Counter[str] = Counter()
         #: What the experiments of this session show.
         self._chapters: dict[str, Chapter] = {}
+        engines = plugin_options.engines(config)
+        leads = len(engines) > 1 and not self.member and not config.getoption("resume")
+        #: Has the experiments measured by other processes, where several engines are used.
+        self.leader = (
+            Leader(engines, self._settings(), self.screen, self.width)
+            if leads and not config.getoption("collectonly")
+            else None
+        )
 
     @property
     def project(self) -> Path:
@@ -115,7 +133,38 @@ class Session:
         words = list(map(str, self.config.invocation_params.args))
         own = own_words(self.project, "experiments")
         words = words[len(own) :] if words[: len(own)] == own else words
+        if plugin_options.engines(self.config):
+            words = plugin_options.without_engines(words)
         return tuple(word for word in words if not word.startswith("--resume="))
+
+    @property
+    def width(self) -> int:
+        """Columns of the terminal that the run is shown on."""
+        return self.member.width if self.member else shutil.get_terminal_size().columns
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        if self.leader is None:
+            return
+        try:
+            known = [variant.name for variant in self.variants()]
+            self._check_asked(known)
+            self.lab = self.leader.begin(self.stack)
+        except LabError as error:
+            raise bad_input(error) from error
+
+    def _check_asked(self, known: list[str]) -> None:
+        """Refuse variants that are broken, and a baseline that is not measured.
+
+        Raises:
+            LabError: the first of them.
+        """
+        if self._broken:
+            raise self._broken
+        baseline = self.config.getoption("baseline")
+        if baseline and known and baseline not in known:
+            there = f"{near(baseline, known)}: the variants are {', '.join(known)}"
+            raise LabError(f"--baseline {baseline}: this run does not measure it{there}")
 
     def variants(self) -> list[Variant]:
         """The variants that were asked for; none when one of them is broken."""
@@ -175,7 +224,9 @@ class Session:
             outcomes = store.outcomes(record.id)
             done = replay.ended(items, outcomes)
             began = {one.sample.experiment for one in store.kept(record.id)}
-            for experiment in sorted(began - done - set(BY_ROUNDS)):
+            # Half of its rounds would be another engine's.
+            goes_on = () if record.settings.get("engines") else BY_ROUNDS
+            for experiment in sorted(began - done - set(goes_on)):
                 store.supersede(record.id, experiment)
         items[:] = replay.replayed(items, outcomes, done)
         self.resumed = record
@@ -188,13 +239,10 @@ class Session:
         return [f"going on with the run {self.resumed.id}: {which}"]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        if self._broken:
-            raise bad_input(self._broken)
-        baseline = self.config.getoption("baseline")
-        known = [variant.name for variant in _selected(session.items)]
-        if baseline and known and baseline not in known:
-            there = f"{near(baseline, known)}: the variants are {', '.join(known)}"
-            raise bad_input(LabError(f"--baseline {baseline}: this run does not measure it{there}"))
+        try:
+            self._check_asked([variant.name for variant in _selected(session.items)])
+        except LabError as error:
+            raise bad_input(error) from error
         used = [item for item in session.items if set(NEEDS_ENGINE) & set(_fixtures(item))]
         if not (used or self.resumed) or self.config.getoption("collectonly"):
             return
@@ -204,7 +252,7 @@ class Session:
             took["set-up"] = Spent(float(seconds))  # told by the bootstrap script that made it
         try:
             with spending() as took["engine"]:
-                self.endpoint = choose(self.config.getoption("engine"), self.screen.say)
+                self.endpoint = self._choose()
             if self.resumed or any("lab" in _fixtures(item) for item in used):
                 self._open_lab(self.endpoint, _selected(session.items), took)
         except LabError as error:
@@ -214,14 +262,45 @@ class Session:
                 raise
             raise bad_input(LabError(os_sentence(error))) from error
 
+    def _choose(self) -> Endpoint:
+        """The engine of this process.
+
+        Raises:
+            LabError: it can't be used.
+        """
+        if self.member:
+            return choose(self.member.engine, self.screen.say)
+        *others, last = plugin_options.engines(self.config) or (self.config.getoption("engine"),)
+        for name in others:
+            # What is gone on with is measured on the first of its engines that is there.
+            with suppress(LabError):
+                return choose(name, self.screen.say)
+        return choose(last, self.screen.say)
+
     def _open_lab(
         self, endpoint: Endpoint, variants: list[Variant], took: dict[str, Spent]
     ) -> None:
-        if self.resumed:
-            resume.check_engine(self.resumed, laboratory.recorded_engine(endpoint))
+        settings = self._settings()
+        place = ""
+        if self.member:
+            opened = several.joined(endpoint, self.member, self.screen, settings, variants, took)
+        else:
+            if self.resumed:
+                here = laboratory.recorded_engine(endpoint)
+                with reading(self.project) as store:
+                    places = store.places(self.resumed.id)
+                self.resumed, place = resume.at(self.resumed, places, here)
+                resume.check_engine(self.resumed, here)
+            opened = laboratory.opened(
+                endpoint, self.screen, settings, variants, took, self.resumed
+            )
+        self.lab = self.stack.enter_context(opened)
+        self.lab.place = self.lab.place or place
+
+    def _settings(self) -> laboratory.Settings:
         profile = UNTRUSTED if self.config.getoption("untrusted") else None
         build_limit = self.config.getoption("build_limit")
-        settings = laboratory.Settings(
+        return laboratory.Settings(
             project=self.project,
             words=self.words,
             called_from=str(called_from()),
@@ -232,9 +311,7 @@ class Session:
             build_limit_seconds=min(build_limit, profile.build_seconds) if profile else build_limit,
             start_limit_seconds=self.config.getoption("start_limit"),
             profile=profile,
-        )
-        self.lab = self.stack.enter_context(
-            laboratory.opened(endpoint, self.screen, settings, variants, took, self.resumed)
+            engines=plugin_options.engines(self.config),
         )
 
     @pytest.hookimpl(wrapper=True)
@@ -254,7 +331,7 @@ class Session:
         """What an experiment shows, made once: its pictures take time."""
         if experiment not in self._chapters:
             result = lab.results[experiment]
-            self._chapters[experiment] = chapter_of(experiment, result, _width(), lab.run.folder)
+            self._chapters[experiment] = chapter_of(experiment, result, self.width, lab.run.folder)
         return self._chapters[experiment]
 
     def _kept(self, work: Callable[[Lab], None]) -> None:
@@ -282,6 +359,8 @@ class Session:
             report.longrepr = plain(str(problem))
         if isinstance(problem, LabError) and self.lab and problem not in self.reported:
             problem = self.lab.cause(problem)
+            if self.lab.lost and self.member:
+                self._leave(problem)
             if self.lab.lost:  # of which every test that follows would fail, too
                 item.session.shouldstop = "the engine is gone"
         if isinstance(problem, LabError):
@@ -294,6 +373,12 @@ class Session:
                 self.reported.append(problem)
         self._record(item, report, problem)
         return report
+
+    def _leave(self, problem: LabError) -> Never:
+        """End as a worker that was killed: what it was measuring is measured on another engine."""
+        self.terminal.write(f"\nlayerlab: {plain(str(problem))}\n")
+        self.terminal.flush()
+        os._exit(pytest.ExitCode.INTERNAL_ERROR)
 
     def _record(self, item: pytest.Item, report: pytest.TestReport, problem: object) -> None:
         """Record what became of a part of a test; not of one that a resumed run must measure anew."""
@@ -311,6 +396,7 @@ class Session:
             fault=isinstance(problem, LabError),
             seconds=report.duration,
             ended=now(),
+            place=self.lab.place,
         )
         self._kept(lambda lab: lab.store.add_outcome(lab.run.id, outcome))
 
@@ -331,9 +417,16 @@ class Session:
         stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
         if self.lab and session.exitstatus in stopped and self.lab.ending == State.DONE:
             self.lab.ending = State.INTERRUPTED
+        if self.member:
+            if self.lab:
+                spread.tell(self.config, self.lab, faulty=bool(self.reported))
+            return
+        if self.leader:
+            self.leader.finish()
         if self.lab:
             self._compare(session, self.lab)
-        if self.reported and session.exitstatus in (0, pytest.ExitCode.TESTS_FAILED):
+        faulty = self.reported or (self.leader and self.leader.faulty)
+        if faulty and session.exitstatus in (0, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = BAD_INPUT
 
     def _compare(self, session: pytest.Session, lab: Lab) -> None:
@@ -356,7 +449,7 @@ class Session:
             *(self._chapter(self.lab, experiment) for experiment in self.lab.results),
         ]
         told = summary.sections(
-            self.lab, chapters, self.comparisons, requested=requested, width=_width()
+            self.lab, chapters, self.comparisons, requested=requested, width=self.width
         )
         for title, lines in told:
             terminalreporter.section(title)
@@ -388,10 +481,6 @@ def own_words(project: Path, folder: str) -> list[str]:
     """
     settings = str(project / "pyproject.toml")
     return ["--rootdir", str(project), "--config-file", settings, "-o", f"testpaths={folder}"]
-
-
-def _width() -> int:
-    return shutil.get_terminal_size().columns
 
 
 def _fixtures(item: pytest.Item) -> list[str]:

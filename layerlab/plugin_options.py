@@ -1,8 +1,13 @@
 """The options of `lab run`, which are pytest's own beside them."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from layerlab.errors import LabError
+
+#: Options that say where a run on several engines is measured, and not what.
+_WHERE = ("--engines", "--numprocesses", "-n")
 
 
 def add(parser: pytest.Parser) -> None:
@@ -12,7 +17,14 @@ def add(parser: pytest.Parser) -> None:
         "--engine",
         metavar="ENGINE",
         help="`private`, an address (unix://, tcp://, ssh://) or a docker context; "
-        "default: DOCKER_HOST, the current context, the default socket, a private engine",
+        "default: DOCKER_HOST, the current context, the default socket, a private engine; "
+        "`private:RELEASE` is a private engine of an older release (docs/engine.md)",
+    )
+    group.addoption(
+        "--engines",
+        metavar="A,B",
+        help="spread the experiments over several engines, each named as for --engine, with a pytest-xdist "
+        "worker on each",
     )
     group.addoption(
         "--variant",
@@ -97,3 +109,47 @@ def check(config: pytest.Config) -> None:
             raise LabError(f"--{limit}-limit: give more than 0 seconds")
     if config.getoption("fail_if") and not config.getoption("baseline"):
         raise LabError("--fail-if compares with a variant: name it with --baseline")
+    names = engines(config)
+    if not names:
+        return
+    if config.getoption("engine"):
+        raise LabError("--engine and --engines: give one of them")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise LabError(f"--engines: {twice[0]} is named twice")
+    workers = config.getoption("numprocesses", None)
+    if len(names) > 1 and not config.getoption("resume") and workers != len(names):
+        raise LabError(
+            f"--engines names {len(names)} engines: `-n` is as many, one worker on each (it can be left out)"
+        )
+
+
+def engines(config: pytest.Config) -> tuple[str, ...]:
+    """The engines of a run on several, as they were named; () where one is used."""
+    given = config.getoption("engines") or ""
+    return tuple(name.strip() for name in given.split(",") if name.strip())
+
+
+def spread(config: pytest.Config) -> None:
+    """Have pytest-xdist start a worker for each engine, where several are named."""
+    names = engines(config)
+    if len(names) < 2 or hasattr(config, "workerinput"):
+        return
+    if config.getoption("resume"):
+        # What is left goes on one of them.
+        config.option.numprocesses = 0
+    elif config.getoption("numprocesses", None) is None:
+        config.option.numprocesses = len(names)
+
+
+def without_engines(words: Sequence[str]) -> list[str]:
+    """A command line without the options that only say on which engines several workers measure."""
+    kept: list[str] = []
+    rest = iter(words)
+    for word in rest:
+        if word in _WHERE:
+            next(rest, None)
+        elif not word.startswith(("--engines=", "--numprocesses=")) and not (
+            word.startswith("-n") and word[2:].lstrip("=").isdigit()
+        ):
+            kept.append(word)
+    return kept

@@ -79,7 +79,7 @@ def section_lines(section: Section, width: int) -> list[str]:
 def footnotes(lab: Lab) -> list[str]:
     """What the tables were measured on."""
     return [
-        f"Engine: {lab.endpoint.described()}",
+        *(f"Engine: {plain(engine)}" for engine in lab.engines),
         f"Bases: {bases.described(lab.bases)}",
         *map(plain, lab.notes),
         *_recorded(lab),
@@ -91,7 +91,7 @@ def footnotes(lab: Lab) -> list[str]:
 def _recorded(lab: Lab) -> list[str]:
     """What was not measured now, and how to go on with what was not measured to its end."""
     told = []
-    if lab.recorded:
+    if lab.recorded and lab.run.again:
         names = ", ".join(lab.recorded)
         told.append(f"From the record, measured before the run was resumed: {names}")
     if lab.ending != State.DONE:

@@ -67,8 +67,10 @@ def home() -> str:
 
 
 @contextmanager
-def running(identity: str | None = None) -> Iterator[Run]:
+def running(identity: str | None = None, *, shared: bool = False) -> Iterator[Run]:
     """A new run, or one that is gone on with; its folder is gone when it ends.
+
+    One that is ``shared`` lives on while a process that :func:`joined` it does.
 
     Raises:
         LabError: the run of this identity lives.
@@ -79,6 +81,8 @@ def running(identity: str | None = None) -> Iterator[Run]:
     with _births():
         folder.mkdir(exist_ok=True)
         lock = _locked(folder)
+        if lock and shared:
+            fcntl.flock(lock, fcntl.LOCK_SH)
     if lock is None:
         raise LabError(f"the run {identity} is running: wait for its end")
     try:
@@ -87,6 +91,29 @@ def running(identity: str | None = None) -> Iterator[Run]:
         with _births():
             shutil.rmtree(folder, ignore_errors=True)
             lock.close()
+
+
+@contextmanager
+def joined(identity: str, part: str) -> Iterator[Run]:
+    """A shared run, for another process of it, with a folder of its own below the run's, named ``part``.
+
+    Raises:
+        LabError: the run has ended.
+    """
+    whole = cache_folder() / "runs" / identity
+    try:
+        lock = (whole / "lock").open("r")
+    except FileNotFoundError as error:
+        raise LabError(f"the run {identity} has ended: nothing can be added to it") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        # What another process of this run built, which died, may be cached.
+        run = Run(identity, whole / part, f"-{secrets.token_hex(2)}")
+        run.folder.mkdir(exist_ok=True)
+        try:
+            yield run
+        finally:
+            shutil.rmtree(run.folder, ignore_errors=True)
 
 
 @contextmanager

@@ -69,7 +69,7 @@ def differences(first: Recording, second: Recording) -> Differences:
     a, b = first.run, second.run
     return Differences(
         tuple(_changed(a.host, b.host, _MACHINE, "machine")),
-        tuple(_changed(a.engine, b.engine, _ENGINE, "engine")),
+        (*_several(first, second), *_changed(a.engine, b.engine, _ENGINE, "engine")),
         (*_bases(a, b), *_digests(first, second)),
         tuple(_changed(a.host, b.host, _ELSE, "")),
     )
@@ -84,6 +84,15 @@ def _changed(
         f"another {title}: {first.get(key)}, then {second.get(key)}"
         for key, title in names.items()
         if first.get(key) != second.get(key)
+    ]
+
+
+def _several(first: Recording, second: Recording) -> list[str]:
+    """An experiment of a run on several engines was measured on any of them."""
+    return [
+        f"{one.name} was measured on several engines: {', '.join(one.run.settings['engines'])}"
+        for one in (first, second)
+        if one.run.settings.get("engines")
     ]
 
 

@@ -11,7 +11,7 @@ from layerlab.compare.metric import EXACT_UNITS
 from layerlab.errors import LabError
 from layerlab.record.between import Recording
 from layerlab.record.run import RunRecord, State
-from layerlab.record.store import Kept, Sample
+from layerlab.record.store import Kept, Place, Sample
 from layerlab.text import plain, shorten
 
 #: Of the JSON document, not of the store.
@@ -25,12 +25,13 @@ def document(
     kept: Sequence[Kept],
     steps: Mapping[int, Sequence[Step]],
     verdicts: Sequence[Comparison],
+    places: Sequence[Place] = (),
 ) -> dict[str, Any]:
     """A run as a value that JSON can hold: seconds, bytes, and times in UTC."""
     numbers = {one.id: number for number, one in enumerate(kept, 1)}
     return {
         "schema": SCHEMA,
-        "run": _run(run, state),
+        "run": _run(run, state, places),
         "samples": [_sample(numbers[one.id], one) for one in kept],
         "steps": [
             {"sample": numbers[sample], "ordinal": ordinal, **_step(step)}
@@ -53,7 +54,7 @@ def number(value: float | None, unit: str) -> float | int | None:
     )
 
 
-def _run(run: RunRecord, state: State) -> dict[str, Any]:
+def _run(run: RunRecord, state: State, places: Sequence[Place]) -> dict[str, Any]:
     # Where it was called is a path of this machine, and whose it is serves the store alone.
     settings = {key: value for key, value in run.settings.items() if key != "called_from"}
     return {
@@ -66,6 +67,10 @@ def _run(run: RunRecord, state: State) -> dict[str, Any]:
         "host": dict(run.host),
         "engine": dict(run.engine),
         "bases": [dict(base) for base in run.bases],
+        "places": [
+            {"name": one.name, "engine": one.engine, "bases": one.bases, "ends": one.ends}
+            for one in places
+        ],
         "settings": settings,
         "variants": [{"name": name, "digest": digest} for name, digest in run.variants.items()],
     }
@@ -89,6 +94,7 @@ def _sample(ordinal: int, kept: Kept) -> dict[str, Any]:
         "unit": one.unit,
         "valid": one.invalid is None,
         "reason": one.invalid,
+        "place": one.place,
     }
 
 
@@ -197,6 +203,7 @@ def _read(one: "_Reader") -> Sample:
         invalid=one.get("reason", str, None),
         control=one.get("control", bool),
         context=one.get("context", str),
+        place=one.get("place", str, ""),
     )
 
 

@@ -1,12 +1,14 @@
 """Whether a run can be gone on with: it stopped, and what it measures is the same as then."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from layerlab.build.variant import Variant
 from layerlab.engine.bases import Base
 from layerlab.errors import LabError
 from layerlab.record.run import RunRecord, State, find
+from layerlab.record.store import Place
 
 RESUMABLE = (State.INTERRUPTED, State.LOST, State.KILLED)
 #: What makes another engine, as :class:`layerlab.engine.endpoint.Capabilities` names it, for people.
@@ -77,6 +79,23 @@ def check_variants(run: RunRecord, variants: Sequence[Variant]) -> None:
     for name, variant in now.items():
         if name not in run.variants:
             raise LabError(f"{variant.path.name} is new since the run {run.id} began: run anew")
+
+
+def at(run: RunRecord, places: Sequence[Place], engine: Mapping[str, Any]) -> tuple[RunRecord, str]:
+    """A run as it was on one of its engines, and that engine's name; a run on one engine as it is.
+
+    Raises:
+        LabError: the run was on several, and this is none of them.
+    """
+    if not places:
+        return run, ""
+    for place in places:
+        if place.engine.get("id") == engine.get("id"):
+            return replace(run, engine=place.engine, bases=place.bases), place.name
+    names = ", ".join(place.name for place in places)
+    raise LabError(
+        f"the run {run.id} was measured on {names}, and this is another engine: start one of those, or run anew"
+    )
 
 
 def check_engine(run: RunRecord, engine: Mapping[str, Any]) -> None:

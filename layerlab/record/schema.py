@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 
 #: Kept in SQLite's user_version; a newer one is refused rather than misread.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 _SAMPLE = """\
 CREATE TABLE sample (
     id INTEGER PRIMARY KEY, run TEXT NOT NULL REFERENCES run, measured TEXT NOT NULL,
@@ -39,6 +39,16 @@ CREATE TABLE chapter (
 );
 """
 _INDEX = "CREATE INDEX sample_of_run ON sample (run, experiment, variant, scenario);\n"
+_PLACES = """\
+CREATE TABLE place (         -- of a run on several engines: each of them
+    run TEXT NOT NULL REFERENCES run, name TEXT NOT NULL,
+    engine TEXT NOT NULL, bases TEXT NOT NULL, -- as a run has them
+    ends INTEGER NOT NULL DEFAULT 0, -- how often it, or the worker on it, went away in mid-run
+    PRIMARY KEY (run, name)
+);
+ALTER TABLE sample ADD COLUMN place TEXT NOT NULL DEFAULT ''; -- '' of a run on one engine
+ALTER TABLE outcome ADD COLUMN place TEXT NOT NULL DEFAULT '';
+"""
 _NEWEST = f"""\
 CREATE TABLE run (
     id TEXT PRIMARY KEY, started TEXT NOT NULL, ended TEXT,
@@ -60,7 +70,7 @@ CREATE TABLE run (
     end_line INTEGER NOT NULL DEFAULT 0, -- 0: as `line`
     PRIMARY KEY (sample, ordinal)
 );
-{_INDEX}{_OUTCOMES}"""
+{_INDEX}{_OUTCOMES}{_PLACES}"""
 #: From version 1 to 2, …; SQLite can't take a NOT NULL away, so the samples are copied
 #: (sqlite.org/lang_altertable.html, "Making Other Kinds Of Table Schema Changes").
 _MIGRATIONS = (
@@ -82,6 +92,7 @@ DROP TABLE sample;
 ALTER TABLE sample_2 RENAME TO sample;
 {_INDEX}ALTER TABLE step ADD COLUMN end_line INTEGER NOT NULL DEFAULT 0;
 {_OUTCOMES}""",
+    _PLACES,
 )
 
 

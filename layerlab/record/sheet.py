@@ -23,6 +23,7 @@ COLUMNS = (
     "unit",
     "valid",
     "reason",
+    "place",
 )
 #: With these a cell begins that a spreadsheet takes for a formula (OWASP, "CSV Injection").
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -51,6 +52,7 @@ def sheet(run: str, kept: Sequence[Kept]) -> str:
             sample.unit,
             int(sample.invalid is None),
             sample.invalid or "",
+            sample.place,
         )
         writer.writerow([cell(value) if isinstance(value, str) else value for value in row])
     return file.getvalue()

@@ -21,13 +21,14 @@ SUPERSEDED = "measured anew after an interruption"
 _RUN = "id, kind, started, ended, ending, resumed, engine, bases, host, home, settings, variants"
 _SAMPLE = (
     "experiment, variant, digest, scenario, round, position, metric, value, unit, reason, control,"
-    " context"
+    " context, place"
 )
 _STEP = (
     "sample, ordinal, stage, position, total, instruction, line, cached, seconds, offset_seconds,"
     " error, end_line"
 )
-_OUTCOME = "experiment, nodeid, stage, outcome, told, fault, seconds, ended"
+_OUTCOME = "experiment, nodeid, stage, outcome, told, fault, seconds, ended, place"
+_PLACE = "name, engine, bases, ends"
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,8 @@ class Sample:
     control: bool = False
     #: sha256 of the build context's files; "" where none was built.
     context: str = ""
+    #: Of a run on several engines: the name of that which it was measured on; else "".
+    place: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,21 @@ class Outcome:
     seconds: float
     #: In UTC (ISO 8601).
     ended: str
+    #: As of a :class:`Sample`.
+    place: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One of the engines of a run that has several."""
+
+    #: As the user named it.
+    name: str
+    #: As :class:`layerlab.record.run.RunRecord` has them; {} and () until a worker has begun there.
+    engine: Mapping[str, Any]
+    bases: Sequence[Mapping[str, Any]]
+    #: How often it, or the worker on it, went away in mid-run.
+    ends: int = 0
 
 
 class Store(File):
@@ -152,6 +170,7 @@ class Store(File):
             sample.invalid,
             sample.control,
             sample.context,
+            sample.place,
         )
         with self._writing() as db:
             added = db.execute(
@@ -183,6 +202,7 @@ class Store(File):
             outcome.fault,
             outcome.seconds,
             outcome.ended,
+            outcome.place,
         )
         with self._writing() as db:
             db.execute(
@@ -197,6 +217,36 @@ class Store(File):
                 "INSERT OR REPLACE INTO chapter (run, experiment, content) VALUES (?, ?, ?)",
                 (run, experiment, json.dumps(content)),
             )
+
+    def keep_place(self, run: str, place: Place, variants: Mapping[str, str] | None = None) -> None:
+        """Record an engine of a run; the last that was recorded counts. ``variants`` are the run's, if known."""
+        texts = [json.dumps(one) for one in (place.engine, place.bases)]
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO place (run, name, engine, bases) VALUES (?, ?, ?, ?) ON CONFLICT"
+                " (run, name) DO UPDATE SET engine = excluded.engine, bases = excluded.bases",
+                (run, place.name, *texts),
+            )
+            if variants is not None:
+                db.execute(
+                    "UPDATE run SET variants = ?, bases = ? WHERE id = ?",
+                    (json.dumps(variants), texts[1], run),
+                )
+
+    def count_end(self, run: str, place: str) -> None:
+        """Record that an engine of a run, or the worker on it, went away in mid-run."""
+        with self._writing() as db:
+            db.execute("UPDATE place SET ends = ends + 1 WHERE run = ? AND name = ?", (run, place))
+
+    def places(self, run: str) -> list[Place]:
+        """The engines of a run that has several, in the order in which they were named; [] of one that has one."""
+        query = f"SELECT {_PLACE} FROM place WHERE run = ?"
+        found = {
+            name: Place(name, self._json(run, engine), self._json(run, bases), ends)
+            for name, engine, bases, ends in self._read(query, (run,))
+        }
+        order = self.run(run).settings.get("engines") or ()
+        return [found[name] for name in order if name in found]
 
     def runs(self) -> list[RunRecord]:
         """All runs, in the order in which they began."""
@@ -225,7 +275,7 @@ class Store(File):
         """All samples of a run, in the order in which they were measured."""
         query = f"SELECT id, measured, {_SAMPLE} FROM sample WHERE run = ? ORDER BY id"
         return [
-            Kept(row[0], row[1], Sample(*[*row[2:12], bool(row[12]), row[13]]))
+            Kept(row[0], row[1], Sample(*[*row[2:12], bool(row[12]), *row[13:]]))
             for row in self._read(query, (run,))
         ]
 

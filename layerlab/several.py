@@ -1,0 +1,141 @@
+"""A run on several engines: the lab that leads it, and those that measure, one on each engine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from layerlab import lab as laboratory
+from layerlab.build.variant import Variant
+from layerlab.engine import leftovers
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.processors import Spent
+from layerlab.errors import LabError
+from layerlab.folders import record_folder, store_file
+from layerlab.lab import Lab, Settings, recorded_engine
+from layerlab.record.run import RunRecord, State
+from layerlab.record.store import Place, Store, reading
+from layerlab.show.live import Screen
+
+SHARED = (
+    "{} engines worked side by side on this machine: seconds are those of a busy one, and what the parts "
+    "took is more than what went by."
+)
+
+
+@dataclass(frozen=True)
+class Member:
+    """What a process is told that measures on one of the engines."""
+
+    run: str
+    #: The engine, as the user named it.
+    engine: str
+    #: Columns of the terminal that the run is shown on.
+    width: int
+    #: Tells the process from others of the run.
+    part: str
+
+
+def check_apart(endpoints: Mapping[str, Endpoint]) -> None:
+    """Refuse two names of one engine.
+
+    Raises:
+        LabError: with both names.
+    """
+    seen: dict[str, str] = {}
+    for name, endpoint in endpoints.items():
+        identity = endpoint.can.id or endpoint.host
+        if identity in seen:
+            raise LabError(f"--engines: {seen[identity]} and {name} are one engine: name it once")
+        seen[identity] = name
+
+
+@contextmanager
+def led(
+    endpoints: Mapping[str, Endpoint],
+    screen: Screen,
+    settings: Settings,
+    took: Mapping[str, Spent],
+) -> Iterator[Lab]:
+    """The lab of a run on several engines, by their names; it measures nothing itself.
+
+    Removes what dead runs left before it begins, and all that this run made when it ends.
+    """
+    laboratory.remove_dead(list(endpoints.values()), screen)
+    record_folder(settings.project)
+    first = next(iter(endpoints.values()))
+    with (
+        leftovers.running(shared=True) as run,
+        Store(store_file(settings.project)) as store,
+    ):
+        lab = Lab(first, run, store, screen, settings)
+        lab.took.update(took)
+        here = sum(not endpoint.remote for endpoint in endpoints.values())
+        if here > 1:
+            lab.notes.append(SHARED.format(here))
+        try:
+            lab.begin([])
+            for name, endpoint in endpoints.items():
+                store.keep_place(run.id, Place(name, recorded_engine(endpoint), ()))
+            yield lab
+            store.end_run(run.id, lab.ending)
+        finally:
+            for endpoint in endpoints.values():
+                laboratory.remove_run(endpoint, run, screen)
+
+
+@contextmanager
+def joined(
+    endpoint: Endpoint,
+    member: Member,
+    screen: Screen,
+    settings: Settings,
+    variants: Sequence[Variant],
+    took: Mapping[str, Spent],
+) -> Iterator[Lab]:
+    """The lab that measures on one of the engines of a run that another process leads.
+
+    Raises:
+        LabError: that run has ended.
+    """
+    with leftovers.joined(member.run, member.part) as run:
+        # An earlier worker on this engine may have died.
+        leftovers.remove_run(endpoint, run)
+        with laboratory.on_engine(endpoint, run, screen, settings, variants, took) as lab:
+            lab.place = member.engine
+            lab.store.keep_place(
+                run.id,
+                Place(
+                    member.engine, recorded_engine(endpoint), [asdict(base) for base in lab.bases]
+                ),
+                {variant.name: variant.digest for variant in variants},
+            )
+            yield lab
+
+
+def gather(lab: Lab, endpoints: Mapping[str, Endpoint]) -> None:
+    """Have the lab that led a run show what the others measured, and where."""
+    lab.recorded.update(lab.chapters())
+    outcomes = lab.store.outcomes(lab.run.id)
+    where = {one.experiment: one.place for one in outcomes}
+    lab.engines = []
+    for name, endpoint in endpoints.items():
+        its = ", ".join(experiment for experiment, place in where.items() if place == name)
+        lab.engines.append(f"{name} ({its or 'no experiment'}): {endpoint.described()}")
+
+
+def lost(project: Path, since: str) -> RunRecord | None:
+    """The run on several engines that was begun after a moment and lost some of its experiments."""
+    if not store_file(project).exists():
+        return None
+    with reading(project) as store:
+        for run in store.runs():
+            mine = run.home == leftovers.home() and run.started >= since
+            if mine and run.ending == State.LOST and run.settings.get("engines"):
+                return run
+    return None
+
+
+def order(store: Store, run: RunRecord) -> list[str]:
+    """The engines of a run, those that stayed first: where it is gone on with."""
+    return [place.name for place in sorted(store.places(run.id), key=lambda place: place.ends)]

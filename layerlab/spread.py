@@ -1,0 +1,144 @@
+"""Spreads a run over several engines with pytest-xdist: a worker on each engine, an experiment at a time."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
+
+from layerlab import several
+from layerlab.engine.choice import choose
+from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.processors import Spent, spending
+from layerlab.lab import Lab, Settings
+from layerlab.record.run import State
+from layerlab.several import Member
+from layerlab.show.live import Screen
+
+#: In what xdist carries to a worker and back.
+_KEY = "layerlab"
+
+
+def member(config: pytest.Config) -> Member | None:
+    """What this process was told as a worker; None where it is none."""
+    given: Mapping[str, Any] = getattr(config, "workerinput", {})
+    return Member(**given[_KEY], part=str(given["workerid"])) if _KEY in given else None
+
+
+def tell(config: pytest.Config, lab: Lab, *, faulty: bool) -> None:
+    """Tell the leader what only this worker knows; ``faulty``: what the user gave was wrong."""
+    output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]
+    output[_KEY] = {
+        "took": {part: (spent.wall, spent.waiting) for part, spent in lab.took.items()},
+        "notes": lab.notes,
+        "lost": lab.ending == State.LOST,
+        "faulty": faulty,
+    }
+
+
+class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives a worker an experiment as a whole.
+
+    What a worker had not ended when it went away is lost here: half of an experiment would be measured
+    on one engine and half on another.
+    """
+
+    def __init__(self, config: pytest.Config, log: Any) -> None:
+        super().__init__(config, log)
+        self.lost: list[str] = []
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid.partition("::")[0]
+
+    def remove_node(self, node: WorkerController) -> None:
+        """Forget a worker that ended or died."""
+        work = self.assigned_work.pop(node)
+        self.lost += [scope for scope, tests in work.items() if not all(tests.values())]
+        if not self.collection_is_completed:
+            # It never began: the others do not wait for it.
+            self.numnodes -= 1
+            if self.nodes and self.collection_is_completed:
+                self.schedule()
+
+    def give_up(self) -> None:
+        """Nobody is left to do what is left."""
+        self.lost += self.workqueue
+        self.workqueue.clear()
+
+
+class Leader:
+    """The process that begins a run, hands out its experiments, and shows what came of them."""
+
+    def __init__(
+        self, engines: Sequence[str], settings: Settings, screen: Screen, width: int
+    ) -> None:
+        self.settings = settings
+        self.screen = screen
+        self.width = width
+        #: The engines that have no worker now.
+        self._free = list(engines)
+        self._engine_of: dict[WorkerController, str] = {}
+        self.endpoints: dict[str, Endpoint] = {}
+        self.lab: Lab | None = None
+        self._scheduler: ByExperiment | None = None
+        #: Whether a worker said that what the user gave was wrong.
+        self.faulty = False
+
+    def begin(self, stack: ExitStack) -> Lab:
+        """Have all engines running and begin the run on them, for as long as ``stack`` is open.
+
+        Raises:
+            LabError: one of them can't be used.
+        """
+        took: dict[str, Spent] = {}
+        with spending() as took["engine"]:
+            for name in self._free:
+                self.endpoints[name] = choose(name, self.screen.say)
+        several.check_apart(self.endpoints)
+        led = several.led(self.endpoints, self.screen, self.settings, took)
+        self.lab = stack.enter_context(led)
+        return self.lab
+
+    def finish(self) -> None:
+        """Gather what the workers left."""
+        if self.lab is None:
+            return
+        several.gather(self.lab, self.endpoints)
+        if self._scheduler and self._scheduler.lost:
+            self.lab.ending = State.LOST
+            names = ", ".join(dict.fromkeys(self._scheduler.lost))
+            self.lab.notes.append(f"An engine or the worker on it went away; lost: {names}.")
+
+    def pytest_configure_node(self, node: WorkerController) -> None:
+        assert self.lab is not None
+        self._engine_of[node] = self._free.pop(0)
+        node.workerinput[_KEY] = {
+            "run": self.lab.run.id,
+            "engine": self._engine_of[node],
+            "width": self.width,
+        }
+
+    def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
+        assert self.lab is not None
+        engine = self._engine_of.pop(node)
+        # One that died is replaced: by a worker on the same engine, which may have come back.
+        self._free.append(engine)
+        told = getattr(node, "workeroutput", {}).get(_KEY)
+        if told:
+            for part, (wall, waiting) in told["took"].items():
+                self.lab.took[part] = self.lab.took.get(part, Spent()) + Spent(wall, waiting)
+            self.lab.notes += [note for note in told["notes"] if note not in self.lab.notes]
+            self.faulty = self.faulty or told["faulty"]
+            if told["lost"]:
+                self.lab.ending = State.LOST
+        elif error is not None:
+            self.lab.store.count_end(self.lab.run.id, engine)
+        if error is None and not self._engine_of and self._scheduler:
+            self._scheduler.give_up()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> ByExperiment:
+        self._scheduler = ByExperiment(config, log)
+        return self._scheduler

@@ -1,0 +1,183 @@
+"""A run on several engines: its command line, its places in the record, its lock, and the matrix's table."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from layerlab import cli, several
+from layerlab.engine import choice, leftovers
+from layerlab.engine.matrix import MATRIX, named
+from layerlab.errors import LabError
+from layerlab.plugin_options import without_engines
+from layerlab.record import resume
+from layerlab.record.run import State
+from layerlab.record.standing import Standing, standings
+from layerlab.record.store import Outcome, Place, Store, now
+from layerlab.show.matrix import Column, matrix
+
+A, B = ({"id": name, "engine": "28.5.2"} for name in "ab")
+BASE = {"name": "python:3.11", "image_id": "sha256:a"}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / ".layerlab").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def store(project: Path) -> Store:
+    return Store(project / ".layerlab" / "store.sqlite")
+
+
+def outcome(test: str, *stages: str, told: str | None = None) -> list[Outcome]:
+    """A test of the experiment before the colon; each stage passed unless it says otherwise."""
+    experiment = test.partition(":")[0]
+    parts = zip(
+        ("setup", "call", "teardown"), [*stages, "passed", "passed", "passed"], strict=False
+    )
+    return [
+        Outcome(experiment, test, stage, how, told if how != "passed" else None, False, 0.1, "")
+        for stage, how in parts
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["-k", "cache", "--engines", "a,b", "-n", "2"], ["-k", "cache"]),
+        (["--engines=a,b", "-n2", "--rounds", "4"], ["--rounds", "4"]),
+        (["--numprocesses=2", "--variant", "-new"], ["--variant", "-new"]),
+    ],
+)
+def test_what_a_run_measures_does_not_depend_on_its_engines(
+    words: list[str], kept: list[str]
+) -> None:
+    assert without_engines(words) == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--engines", "a,a"], "--engines: a is named twice"),
+        (["--engines", "a,b", "-n", "3"], "names 2 engines: `-n` is as many"),
+        (["--engines", "a,b", "--engine", "a"], "--engine and --engines: give one of them"),
+        (["--engine", "private:20.11"], "`20.11` is no engine of the matrix"),
+    ],
+)
+def test_what_can_t_be_is_said_in_one_sentence(
+    words: Sequence[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (Path.cwd() / "experiments/test_it.py").write_text("def test_it(lab): pass\n")
+    (Path.cwd() / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (Path.cwd() / "dockerfiles").mkdir()
+    (Path.cwd() / "dockerfiles/one.Dockerfile").write_text("FROM scratch\n")
+    assert cli.dispatch(["run", *words]) == 2
+    told = capsys.readouterr().err
+    assert sentence in told
+    assert "Traceback" not in told
+
+
+def test_every_engine_of_the_matrix_can_be_used_by_its_name() -> None:
+    for release in MATRIX:
+        assert named(release.name) == release
+        assert choice.own(f"private:{release.name}") == release.engine()
+        assert choice.find(f"private:{release.name}") is None
+    with pytest.raises(
+        LabError, match=r"did you mean `20.10-overlay2`\?.*they are 20.10-overlay2, "
+    ):
+        named("20.10-overlay")
+
+
+def test_the_places_of_a_run_are_recorded(store: Store) -> None:
+    store.begin_run("r1", A, [], settings={"engines": ["one", "two"]})
+    assert store.places("r1") == []
+    for name, engine in (("two", B), ("one", A)):
+        store.keep_place("r1", Place(name, engine, ()))
+    store.count_end("r1", "one")
+    store.keep_place("r1", Place("one", A, [BASE]), {"v": "d"})
+    assert store.places("r1") == [Place("one", A, [BASE], ends=1), Place("two", B, [])]
+    assert several.order(store, store.run("r1")) == ["two", "one"]
+    assert (store.run("r1").variants, store.run("r1").bases) == ({"v": "d"}, [BASE])
+
+
+def test_a_run_is_gone_on_with_on_one_of_its_engines(store: Store) -> None:
+    store.begin_run("r1", A, [], settings={"engines": ["one", "two"]})
+    run, places = store.run("r1"), [Place("one", A, [BASE]), Place("two", B, [])]
+    assert resume.at(run, places, B) == (replace(run, engine=B), "two")
+    assert resume.at(run, places, A)[0].bases == [BASE]
+    assert resume.at(run, [], B) == (run, "")
+    with pytest.raises(LabError, match="measured on one, two, and this is another engine"):
+        resume.at(run, places, {"id": "c"})
+
+
+def test_only_a_run_of_this_command_that_lost_something_is_gone_on_with(
+    store: Store, project: Path
+) -> None:
+    begun = now()
+    assert several.lost(project, begun) is None
+    for name, ending, engines in (
+        ("done", State.DONE, ["a", "b"]),
+        ("alone", State.LOST, []),
+        ("lost", State.LOST, ["a", "b"]),
+    ):
+        store.begin_run(name, A, [], home=leftovers.home(), settings={"engines": engines})
+        store.end_run(name, ending)
+    found = several.lost(project, begun)
+    assert found is not None
+    assert found.id == "lost"
+    assert several.lost(project, "9999") is None
+
+
+def test_a_shared_run_lives_as_long_as_one_of_its_processes() -> None:
+    with leftovers.running(shared=True) as run:
+        joined = leftovers.joined(run.id, "gw0")
+        with joined as part:
+            assert (part.id, part.folder.parent) == (run.id, run.folder)
+            assert part.nonce != run.nonce
+            assert run.id in leftovers.alive()
+        assert not part.folder.exists()
+        assert run.id in leftovers.alive()
+    assert run.id not in leftovers.alive()
+    with pytest.raises(LabError, match="has ended"), leftovers.joined(run.id, "gw0"):
+        pass
+
+
+def test_a_test_fails_where_a_part_of_it_does() -> None:
+    outcomes = [
+        *outcome("cache:a"),
+        *outcome("cache:b", "passed", "failed", told="2 steps ran"),
+        *outcome("cache:c", "passed", "passed", "failed", told="left"),
+        *outcome("health:a", "skipped", told="needs Engine 25"),
+        *outcome("health:b", "skipped", told="needs Engine 25"),
+    ]
+    assert standings(outcomes) == {
+        "cache": Standing(1, 2, 0, ("2 steps ran", "left")),
+        "health": Standing(0, 0, 2, ("needs Engine 25",)),
+    }
+
+
+def test_the_matrix_s_table_says_what_passed_and_why_something_did_not() -> None:
+    good = Standing(3, 0, 0, ())
+    columns = [
+        Column("20.10-overlay2", {"cache": good, "health": Standing(0, 0, 2, ("too old",))}, 61.4),
+        Column("26.1-containerd", {"cache": Standing(2, 1, 0, ("<b>no",)), "health": good}, 60.0),
+        Column("28.5-overlay2", {}, 1.0, "the engine does not start"),
+    ]
+    section = matrix(columns, "simple")
+    assert [line.split() for line in section.table.splitlines()[3:]] == [
+        ["cache", "3", "1", "failed", "not", "run"],
+        ["health", "not", "avail.", "3", "not", "run"],
+        ["seconds", "61", "60", "1"],
+    ]
+    assert section.notes[1:] == (
+        "28.5-overlay2: the engine does not start",
+        "health, 20.10-overlay2: too old",
+        "cache, 26.1-containerd: <b>no",
+    )
+    assert [column.passed for column in columns] == [True, False, False]

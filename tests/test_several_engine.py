@@ -1,0 +1,151 @@
+"""Experiments that are spread over several real engines, and engines and workers that die meanwhile."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from layerlab.engine import leftovers, matrix
+from layerlab.engine.endpoint import Endpoint, probe
+from layerlab.engine.matrix import Release
+from layerlab.engine.process import children
+from layerlab.engine.transfer import bring
+from layerlab.record.run import State
+from layerlab.record.store import Store
+
+pytestmark = pytest.mark.engine
+SECOND = Release("28.5", None, "containerd")
+#: Two experiments of about equal length, on one variant.
+WORDS = ("-k", "env_injection or shutdown or healthcheck", "--variant", "production")
+LIMIT_SECONDS = 280
+
+
+@pytest.fixture
+def second(endpoint: Endpoint, slim: str) -> Iterator[Endpoint]:
+    """A private engine beside this session's, which has the base."""
+    if not endpoint.private:
+        pytest.skip("the second engine is a private one, beside this session's own")
+    with matrix.running(SECOND, lambda _: None) as there:
+        bring(slim, endpoint, there)
+        yield there
+        # A test may have ended it.
+        there = probe(SECOND.engine().start(lambda _: None))
+        assert leftovers.remaining(there) == []
+
+
+@pytest.fixture
+def begun(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """Begins ``layerlab run`` on both engines; killed at the end if it lives."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def begin(*words: str) -> subprocess.Popen[str]:
+        spread = ["--engines", f"private,private:{SECOND.name}"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "layerlab", "run", *words, *spread],
+            cwd=project,
+            env={**os.environ, "COLUMNS": "100"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+
+
+def rows(project: Path, query: str) -> list[tuple[str, ...]]:
+    try:
+        uri = f"file:{project}/.layerlab/store.sqlite?mode=ro"
+        with closing(sqlite3.connect(uri, uri=True)) as db:
+            return db.execute(query).fetchall()
+    except sqlite3.OperationalError:
+        return []  # It is just being made.
+
+
+def wait_for(process: subprocess.Popen[str], condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def check_whole(project: Path, said: str) -> set[str]:
+    """One run that came to its end, each experiment on one engine; returns the engines' names."""
+    with Store(project / ".layerlab/store.sqlite") as store:
+        (run,) = store.runs()
+        assert run.state(leftovers.home(), leftovers.alive()) == State.DONE, said
+        last: dict[str, set[str]] = {}
+        for one in store.outcomes(run.id):
+            assert one.outcome in ("passed", "skipped"), one
+            last.setdefault(one.experiment, set()).add(one.place)
+        for kept in store.kept(run.id):
+            if kept.sample.invalid is None:
+                last[kept.sample.experiment].add(kept.sample.place)
+        assert set(last) == {"env-injection", "shutdown", "healthcheck"}
+        assert {len(places) for places in last.values()} == {1}, last
+        assert set(store.chapters(run.id)) == set(last)
+        return {place for places in last.values() for place in places}
+
+
+def worker_on(project: Path, process: subprocess.Popen[str], place: str) -> int:
+    """The worker on an engine: xdist starts them in the engines' order."""
+    workers = sorted(children(process.pid))
+    order = ["private", f"private:{SECOND.name}"]
+    return workers[order.index(place)]
+
+
+def test_experiments_are_spread_and_come_together_in_one_run(
+    project: Path, begun: Callable[..., subprocess.Popen[str]], endpoint: Endpoint, second: Endpoint
+) -> None:
+    process = begun(*WORDS)
+    said, _ = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 0, said
+    assert check_whole(project, said) == {"private", f"private:{SECOND.name}"}
+    for told in ("environment: who wins", "what it took", "Engine: private (", "side by side"):
+        assert told in said
+    report = (project / ".layerlab/report.html").read_text()
+    assert "3 experiments on 1 variant" in report
+    assert f"private:{SECOND.name} (" in report
+    assert leftovers.remaining(endpoint) == leftovers.remaining(second) == []
+
+
+@pytest.mark.faults
+def test_a_worker_that_is_killed_costs_its_experiment_alone(
+    project: Path, begun: Callable[..., subprocess.Popen[str]], endpoint: Endpoint, second: Endpoint
+) -> None:
+    process = begun(*WORDS)
+    wait_for(process, lambda: rows(project, "SELECT 1 FROM outcome WHERE stage = 'call'"))
+    ((place,),) = rows(project, "SELECT DISTINCT place FROM outcome LIMIT 1")
+    os.kill(worker_on(project, process, place), signal.SIGKILL)
+    said, _ = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 0, said
+    assert "for what was lost" in said
+    check_whole(project, said)
+    assert leftovers.remaining(endpoint) == leftovers.remaining(second) == []
+
+
+@pytest.mark.faults
+def test_an_engine_that_dies_costs_its_experiment_alone(
+    project: Path, begun: Callable[..., subprocess.Popen[str]], endpoint: Endpoint, second: Endpoint
+) -> None:
+    process = begun(*WORDS)
+    there = f"private:{SECOND.name}"
+    wait_for(process, lambda: rows(project, f"SELECT 1 FROM outcome WHERE place = '{there}'"))
+    SECOND.engine().stop()
+    said, _ = process.communicate(timeout=LIMIT_SECONDS)
+    assert process.returncode == 0, said
+    assert "in mid-run" in said
+    assert "for what was lost" in said
+    check_whole(project, said)
+    assert leftovers.remaining(endpoint) == []
