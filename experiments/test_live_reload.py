@@ -25,10 +25,10 @@ from layerlab.errors import Unmet
 from layerlab.lab import Lab
 from layerlab.labs import live_reload
 from layerlab.labs.reloads import Packaged, Reloads
-from layerlab.plugin import Session
 from layerlab.run.marks import Save
 from layerlab.run.reload import EVENTLESS, ORDERED, SINGLE, WAYS, Way
 from layerlab.run.saving import Outcome
+from layerlab.session import Session
 
 VARIANTS = ("development", "cache-ordered", "single-stage")
 pytestmark = [pytest.mark.engine, pytest.mark.experiment(live_reload.EXPERIMENT)]
@@ -38,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The ways are made for these variants; as parameters they are prepared with those of the run."""
     session = metafunc.config.pluginmanager.get_plugin("layerlab-session")
     assert isinstance(session, Session)
-    selected = {variant.name: variant for variant in session.variants()}
+    selected = {variant.name: variant for variant in session.asked.variants()}
     found = [selected.get(name) for name in VARIANTS]
     why = f"it is measured with the variants {', '.join(VARIANTS)}, of which none was asked for"
     marks = [] if any(found) else [pytest.mark.skip(why)]

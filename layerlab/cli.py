@@ -19,13 +19,14 @@ from layerlab.cli_bench import bench
 from layerlab.cli_image import images, secrets
 from layerlab.cli_matrix import run_matrix
 from layerlab.cli_record import compare, export, history, resumed
+from layerlab.ending import BAD_INPUT
 from layerlab.engine import doctor
 from layerlab.engine.matrix import MATRIX
 from layerlab.engine.private import private_engine
 from layerlab.errors import LabError, os_sentence
 from layerlab.interruption import handled
-from layerlab.plugin import BAD_INPUT, own_words
 from layerlab.record.store import now
+from layerlab.session import own_words
 from layerlab.text import plain
 
 USAGE = """\

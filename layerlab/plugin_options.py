@@ -116,7 +116,9 @@ def check(config: pytest.Config) -> None:
         raise LabError("--engine and --engines: give one of them")
     if twice := [name for name in names if names.count(name) > 1]:
         raise LabError(f"--engines: {twice[0]} is named twice")
-    workers = config.getoption("numprocesses", None)
+    if not config.pluginmanager.hasplugin("xdist"):
+        raise LabError("--engines needs pytest-xdist: leave out `-p no:xdist`")
+    workers = config.getoption("numprocesses")
     if len(names) > 1 and not config.getoption("resume") and workers != len(names):
         raise LabError(
             f"--engines names {len(names)} engines: `-n` is as many, one worker on each (it can be left out)"

@@ -83,7 +83,7 @@ class Leader:
         self.endpoints: dict[str, Endpoint] = {}
         self.lab: Lab | None = None
         self._scheduler: ByExperiment | None = None
-        #: Whether a worker said that what the user gave was wrong.
+        #: Whether a worker said that what the user gave was wrong, or something was lost.
         self.faulty = False
 
     def begin(self, stack: ExitStack) -> Lab:
@@ -107,7 +107,7 @@ class Leader:
             return
         several.gather(self.lab, self.endpoints)
         if self._scheduler and self._scheduler.lost:
-            self.lab.ending = State.LOST
+            self.lab.ending, self.faulty = State.LOST, True
             names = ", ".join(dict.fromkeys(self._scheduler.lost))
             self.lab.notes.append(f"An engine or the worker on it went away; lost: {names}.")
 

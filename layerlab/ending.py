@@ -1,0 +1,93 @@
+"""The end of a session: verdicts, gates, tables and pages."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from layerlab import pages, spread, summary
+from layerlab.compare import gate, grammar
+from layerlab.compare.comparison import Comparison
+from layerlab.errors import LabError, os_sentence
+from layerlab.lab import Lab
+from layerlab.record.run import State
+from layerlab.session import Session, bad_input
+from layerlab.text import plain
+
+BAD_INPUT = 2
+#: Options that ask for more of what was measured.
+REQUESTS = ("steps", "layers", "plot", "timelines")
+
+
+class Ending:
+    """What a session says when its tests have ended, and its exit code."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        try:
+            self.gates = [grammar.parse(text) for text in session.config.getoption("fail_if")]
+        except LabError as error:
+            raise bad_input(error) from error
+        #: Each variant beside the baseline, if one was named.
+        self.comparisons: list[Comparison] = []
+        #: What the gates say, a line each.
+        self.held: list[str] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        own, lab = self.session, self.session.lab
+        stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        if lab and session.exitstatus in stopped and lab.ending == State.DONE:
+            lab.ending = State.INTERRUPTED
+        if own.member:
+            if lab:
+                spread.tell(own.config, lab, faulty=bool(own.reported))
+            return
+        if own.leader:
+            own.leader.finish()
+        if lab:
+            self._compare(session, lab)
+        faulty = own.reported or (own.leader and own.leader.faulty)
+        if faulty and session.exitstatus in (0, pytest.ExitCode.TESTS_FAILED):
+            session.exitstatus = BAD_INPUT
+
+    def _compare(self, session: pytest.Session, lab: Lab) -> None:
+        """Compare the variants with the baseline, and hold them to the gates."""
+        try:
+            self.comparisons = lab.comparisons()
+            broken, self.held = gate.told(self.gates, self.comparisons)
+            if broken and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        except LabError as error:
+            self.held = [str(error)]
+            self.session.reported.append(error)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        own, lab = self.session, self.session.lab
+        if lab is None:
+            return
+        requested = [name for name in REQUESTS if own.config.getoption(name)]
+        chapters = [
+            *lab.recorded.values(),
+            *(own.chapter(lab, experiment) for experiment in lab.results),
+        ]
+        told = summary.sections(
+            lab, chapters, self.comparisons, requested=requested, width=own.width
+        )
+        for title, lines in told:
+            terminalreporter.section(title)
+            for line in lines:
+                terminalreporter.write_line(line)
+        for line in self.held:
+            terminalreporter.write_line(f"layerlab: {plain(line)}")
+        step_summary = os.environ.get("GITHUB_STEP_SUMMARY")
+        try:
+            pages.write(
+                lab, chapters, self.comparisons, Path(step_summary) if step_summary else None
+            )
+        except LabError as error:
+            terminalreporter.write_line(f"layerlab: the report is not written: {plain(str(error))}")
+        except OSError as error:
+            # A disk that is full names no file.
+            why = os_sentence(error) if error.filename else f"{error.strerror}: free some space"
+            terminalreporter.write_line(f"layerlab: the report is not written: {plain(why)}")
