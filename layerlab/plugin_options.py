@@ -119,7 +119,8 @@ def check(config: pytest.Config) -> None:
     if not config.pluginmanager.hasplugin("xdist"):
         raise LabError("--engines needs pytest-xdist: leave out `-p no:xdist`")
     workers = config.getoption("numprocesses")
-    if len(names) > 1 and not config.getoption("resume") and workers != len(names):
+    leads = len(names) > 1 and not (config.getoption("resume") or hasattr(config, "workerinput"))
+    if leads and workers != len(names):
         raise LabError(
             f"--engines names {len(names)} engines: `-n` is as many, one worker on each (it can be left out)"
         )

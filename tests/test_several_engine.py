@@ -149,3 +149,27 @@ def test_an_engine_that_dies_costs_its_experiment_alone(
     assert "for what was lost" in said
     check_whole(project, said)
     assert leftovers.remaining(endpoint) == []
+
+
+@pytest.mark.matrix
+def test_the_matrix_is_one_table(project: Path) -> None:
+    names = "20.10-overlay2,28.5-containerd"
+    words = ["--engines", names, "-k", "env_injection", "--variant", "production"]
+    done = subprocess.run(
+        [sys.executable, "-m", "layerlab", "matrix", *words],
+        cwd=project,
+        env={**os.environ, "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    experiment, seconds = done.stdout.split("\n\n")[0].splitlines()[-2:]
+    assert experiment.split()[0] == "env-injection"
+    assert len(experiment.split()) == 3
+    assert seconds.startswith("seconds")
+    for name in names.split(","):
+        assert f"private:{name}" in (project / f".layerlab/matrix/{name}.txt").read_text()
+        assert "<html" in (project / f".layerlab/matrix/{name}.html").read_text()
+    assert max(map(len, done.stdout.splitlines())) <= 80
