@@ -8,6 +8,7 @@ from pathlib import Path
 from layerlab import lab as laboratory
 from layerlab.build.variant import Variant
 from layerlab.engine import leftovers
+from layerlab.engine.bases import Base
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.processors import Spent
 from layerlab.errors import LabError
@@ -116,6 +117,7 @@ def joined(
 def gather(lab: Lab, endpoints: Mapping[str, Endpoint]) -> None:
     """Have the lab that led a run show what the others measured, and where."""
     lab.recorded.update(lab.chapters())
+    lab.bases = [Base(**base) for base in lab.store.run(lab.run.id).bases]
     outcomes = lab.store.outcomes(lab.run.id)
     where = {one.experiment: one.place for one in outcomes}
     lab.engines = []
