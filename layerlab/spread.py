@@ -11,6 +11,7 @@ from xdist.workermanage import WorkerController
 from layerlab import several
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.process import end_with_parent
 from layerlab.engine.processors import Spent, spending
 from layerlab.lab import Lab, Settings
 from layerlab.record.run import State
@@ -24,6 +25,9 @@ _KEY = "layerlab"
 def member(config: pytest.Config) -> Member | None:
     """What this process was told as a worker; None where it is none."""
     given: Mapping[str, Any] = getattr(config, "workerinput", {})
+    if _KEY in given:
+        # Else it would go on to the end of its test, on an engine that the next run clears.
+        end_with_parent()
     return Member(**given[_KEY], part=str(given["workerid"])) if _KEY in given else None
 
 

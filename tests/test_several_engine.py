@@ -136,6 +136,42 @@ def test_a_worker_that_is_killed_costs_its_experiment_alone(
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_on_several_engines_that_is_ended_leaves_nothing(
+    project: Path,
+    begun: Callable[..., subprocess.Popen[str]],
+    endpoint: Endpoint,
+    second: Endpoint,
+    order: signal.Signals,
+) -> None:
+    process = begun(*WORDS)
+    places = "SELECT DISTINCT place FROM outcome"
+    wait_for(process, lambda: len(rows(project, places)) == 2)
+    workers = list(children(process.pid))
+    process.send_signal(order)
+    said, _ = process.communicate(timeout=60)
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    if order == signal.SIGKILL:
+        for engine in (endpoint, second):
+            leftovers.remove_dead(engine)
+    assert leftovers.remaining(endpoint) == leftovers.remaining(second) == []
+    resumed = subprocess.run(
+        [sys.executable, "-m", "layerlab", "run", "--resume"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    assert resumed.returncode == 0, resumed.stdout + resumed.stderr
+    check_whole(project, resumed.stdout)
+
+
+@pytest.mark.faults
 def test_an_engine_that_dies_costs_its_experiment_alone(
     project: Path, begun: Callable[..., subprocess.Popen[str]], endpoint: Endpoint, second: Endpoint
 ) -> None:

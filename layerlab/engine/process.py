@@ -1,13 +1,18 @@
-"""Processes of root's, seen and ended from outside."""
+"""Processes of root's, seen and ended from outside; and this one, with the one that started it."""
 
+import ctypes
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from layerlab.engine.root import as_root
+
+#: Linux, include/uapi/linux/prctl.h.
+_PR_SET_PDEATHSIG = 1
 
 
 def order(pid: int, what: signal.Signals) -> None:
@@ -36,3 +41,9 @@ def comes_true(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process should the thread that started it die (prctl(2), PR_SET_PDEATHSIG)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
