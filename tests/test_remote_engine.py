@@ -16,6 +16,8 @@ from layerlab.engine.matrix import MATRIX
 from layerlab.engine.namespace import Link
 from layerlab.engine.private import PrivateEngine
 from layerlab.run.diagnosis import listening
+from layerlab.run.readers import COMPOSE_SECRET, SWARM_SECRET
+from layerlab.run.reload import MOUNTED
 
 pytestmark = [
     pytest.mark.engine,
@@ -218,10 +220,11 @@ def test_a_context_names_it(remote: Endpoint, as_user: AsUser, tmp_path: Path) -
 
 
 @pytest.mark.matrix
-def test_a_whole_run_passes(remote: Endpoint, as_user: AsUser, project: Path) -> None:
+def test_a_whole_run_passes(remote: Endpoint, as_user: AsUser) -> None:
     done = as_user("run", "--standins", "--rounds", "1", **variables(remote))
     assert done.returncode == 0, done.stdout + done.stderr
     said = " ".join(done.stdout.split())
-    for lacking in ("the stack", "the registry lab", "bind mount", "compose secret"):
+    ways = [way.name for way in (*MOUNTED, COMPOSE_SECRET, SWARM_SECRET)]
+    for lacking in ("the stack", "the registry lab", *ways):
         assert f"{lacking} is not available: " in said
     assert nothing_left(remote)

@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from docker import APIClient
 
 from layerlab.engine import certificates, tls
 from layerlab.errors import LabError
@@ -107,17 +108,74 @@ def test_a_missing_file_is_named(made: Path, missing: str) -> None:
     assert str(caught.value).startswith(f"{made}/client/{missing}: No such file or directory: ")
 
 
-# What docker-py 7.1 said of Engine 28.5.2.
+# What docker-py 7.2 said of Engine 28.5.2, and, with WRONG_VERSION_NUMBER, of a server without TLS.
 PLAIN = (
     "Error while fetching server API version: 400 Client Error for http://198.18.0.2:2376/version: "
     'Bad Request ("Client sent an HTTP request to an HTTPS server.")'
 )
+FAILED = (
+    "Error while fetching server API version: HTTPSConnectionPool(host='198.18.0.2', port=2376): "
+    "Max retries exceeded with url: /version (Caused by SSLError({}))"
+)
+WANTED = (
+    "SSLError(1, '[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED] tlsv13 alert certificate required "
+    "(_ssl.c:2580)')"
+)
+UNKNOWN = "SSLError(1, '[SSL: TLSV1_ALERT_UNKNOWN_CA] tlsv1 alert unknown ca (_ssl.c:2580)')"
+NOT_VERIFIED = (
+    "SSLCertVerificationError(1, '[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
+    "unable to get local issuer certificate (_ssl.c:1006)')"
+)
+NONE = "SSLError(1, '[SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)')"
 
 
-def test_what_errors_mean(made: Path) -> None:
-    own = variables(made / "client")
-    assert tls.mismatch("Connection refused", own) is None
-    assert tls.mismatch("Connection aborted", own) is None  # as of an engine that ends in mid-run
-    plain = tls.mismatch(PLAIN, {})
-    assert plain is not None
-    assert plain.startswith("speaks TLS only: set DOCKER_TLS_VERIFY=1")
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        (PLAIN, "speaks TLS only: set DOCKER_TLS_VERIFY=1"),
+        (FAILED.format(WANTED), "does not take this client's certificate: get cert.pem"),
+        (FAILED.format(UNKNOWN), "does not take this client's certificate: get cert.pem"),
+        (FAILED.format(NOT_VERIFIED), "shows a certificate that "),
+        (FAILED.format(NONE), "speaks no TLS at this port: name the one that does (2376"),
+    ],
+)
+def test_what_errors_mean(made: Path, said: str, sentence: str) -> None:
+    told = tls.mismatch(said, variables(made / "client"))
+    assert told is not None
+    assert told.startswith(sentence)
+
+
+def test_a_client_without_a_certificate_is_told_so(made: Path) -> None:
+    (made / "client/cert.pem").unlink()
+    told = tls.mismatch(FAILED.format(WANTED), variables(made / "client"))
+    assert told is not None
+    assert told.startswith("takes no client without a certificate: get cert.pem")
+
+
+@pytest.mark.parametrize("said", ["Connection refused", "Connection aborted"])
+def test_what_is_no_matter_of_tls(made: Path, said: str) -> None:
+    """Such as an engine that ends in mid-run."""
+    assert tls.mismatch(said, variables(made / "client")) is None
+    assert tls.mismatch(FAILED.format(NONE), {}) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("ca.pem", "ca.pem: no certificate that can be read"), ("key.pem", "can't be read")],
+)
+def test_a_damaged_file_is_told(made: Path, name: str, sentence: str) -> None:
+    (made / "client" / name).write_text("damaged")
+    with pytest.raises(LabError, match=sentence):
+        tls.config(variables(made / "client"))
+
+
+def test_the_engine_s_own_authority_alone_is_asked(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """REQUESTS_CA_BUNDLE would go before it."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(made / "server/cert.pem"))
+    found = tls.config(variables(made / "client"))
+    assert found is not None
+    client = APIClient("tcp://198.18.0.2:2376", version="1.41", tls=found)
+    asked = client.merge_environment_settings("https://198.18.0.2:2376/", {}, None, None, None)
+    assert asked["verify"] == str(made / "client/ca.pem")
