@@ -28,7 +28,7 @@ from layerlab.lab import Lab
 from layerlab.labs import stack
 from layerlab.labs.stack import GATED, UNGATED, Ready
 from layerlab.labs.stack_result import Stacks
-from layerlab.run import reach, volumes
+from layerlab.run import prepare, reach, volumes
 from layerlab.run.absence import CACHE, COUNT, DATABASE, HEALTH, READ, READY, WRITE
 from layerlab.run.ports import PORT
 from layerlab.run.start import Start
@@ -39,6 +39,8 @@ pytestmark = [pytest.mark.engine, pytest.mark.experiment(stack.EXPERIMENT)]
 @pytest.fixture(scope="module")
 def ready(lab: Lab) -> Iterator[Ready]:
     """The stack, not yet started; whatever happens, nothing of it is left."""
+    if why := prepare.lacking(lab.endpoint):
+        pytest.skip(f"the stack is not available: {why}")
     with stack.prepared(lab) as this:
         yield this
 

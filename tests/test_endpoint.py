@@ -178,6 +178,17 @@ def test_the_order_in_which_an_engine_is_found(
     assert f"tcp://127.0.0.1:1 (from {origin})" in str(caught.value)
 
 
+def test_an_address_is_asked_with_the_environment_s_certificates(
+    steered: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As with `docker --host`."""
+    docker_command(tmp_path, steered)
+    steered.setenv("DOCKER_TLS_VERIFY", "1")
+    steered.setenv("DOCKER_CERT_PATH", "/nowhere")
+    with pytest.raises(LabError, match=r"^/nowhere/ca\.pem: No such file"):
+        choice.find("tcp://127.0.0.1:1")
+
+
 def test_the_private_engine_is_left_where_it_is_asked_for_or_nothing_is_there(
     steered: pytest.MonkeyPatch,
 ) -> None:

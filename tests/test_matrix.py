@@ -30,6 +30,7 @@ def test_every_engine_has_a_name_and_a_folder_of_its_own() -> None:
         "26.1-containerd",
         "28.5-overlay2",
         "28.5-containerd",
+        "28.5-overlay2-tls",
     ]
     folders = {release.engine().folder for release in MATRIX}
     assert len(folders | {private_engine().folder}) == len(MATRIX) + 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import docker.errors
 import requests.exceptions
 
-from layerlab.engine import matrix
+from layerlab.engine import matrix, tls
 from layerlab.engine.client import Client, users_client
 from layerlab.engine.command import run
 from layerlab.engine.endpoint import DEFAULT_SOCKET, Endpoint, probe
@@ -29,7 +29,9 @@ def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     if found is not None:
         return found
     try:
-        return probe(own(asked).start(progress))
+        engine = own(asked)
+        here = engine.start(progress)
+        return probe(engine.from_afar() if engine.over_tls else here)
     except LabError as error:
         if asked or lacking() is None:
             raise
@@ -65,7 +67,7 @@ def find(asked: str | None) -> Endpoint | None:
     if asked:
         by_address = "://" in asked
         endpoint = (
-            Endpoint(asked, "--engine", require(client))
+            Endpoint(asked, "--engine", require(client), tls.of(asked, os.environ))
             if by_address
             else from_context(require(client), asked)
         )
@@ -124,8 +126,8 @@ def from_context(client: Client, name: str) -> Endpoint:
     target = found["Endpoints"]["docker"]
     extra: dict[str, str] = {}
     if found.get("TLSMaterial", {}).get("docker"):
-        extra["DOCKER_CERT_PATH"] = str(Path(found["Storage"]["TLSPath"]) / "docker")
-        extra["DOCKER_TLS_VERIFY"] = "" if target.get("SkipTLSVerify") else "1"
+        extra[tls.FOLDER] = str(Path(found["Storage"]["TLSPath"]) / "docker")
+        extra[tls.VERIFY] = "" if target.get("SkipTLSVerify") else "1"
     return Endpoint(target["Host"], f"docker context '{name}'", client, extra)
 
 
@@ -135,12 +137,7 @@ def named(client: Client | None, environment: Mapping[str, str]) -> Endpoint | N
     None means that nothing but the default is named.
     """
     if host := environment.get("DOCKER_HOST"):
-        extra = {
-            key: environment[key]
-            for key in ("DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH")
-            if environment.get(key)
-        }
-        return Endpoint(host, "DOCKER_HOST", require(client), extra)
+        return Endpoint(host, "DOCKER_HOST", require(client), tls.of(host, environment))
     if client is None:
         return None
     context = environment.get("DOCKER_CONTEXT") or client.current_context()

@@ -13,6 +13,7 @@ import docker
 import docker.errors
 import requests.exceptions
 
+from layerlab.engine import tls
 from layerlab.engine.client import Client
 from layerlab.engine.command import run
 from layerlab.errors import LabError
@@ -117,22 +118,15 @@ class Endpoint:
         """A connection of the Docker SDK; ``timeout`` in seconds is for each request.
 
         Raises:
-            LabError: the engine does not answer.
+            LabError: the engine does not answer, or a file for TLS is missing.
         """
-        tls: Any = False
-        if self.extra.get("DOCKER_TLS_VERIFY"):
-            folder = Path(self.extra.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
-            tls = docker.tls.TLSConfig(
-                client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
-                ca_cert=str(folder / "ca.pem"),
-                verify=True,
-            )
+        secured: Any = tls.config(self.extra) or False
         try:
             return docker.DockerClient(
                 base_url=self.host,
                 version="auto",
                 timeout=timeout,
-                tls=tls,
+                tls=secured,
                 use_ssh_client=self.host.startswith("ssh://"),
             )
         except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
@@ -172,6 +166,8 @@ class Endpoint:
 def unreachable(endpoint: Endpoint, error: Exception) -> str:
     """The sentence for an engine that does not answer, with what to do."""
     cause = str(error)
+    if told := tls.mismatch(cause, endpoint.extra):
+        return f"the engine at {endpoint.host} (from {endpoint.origin}) {told}"
     if "Permission denied" in cause:
         return (
             f"the engine at {endpoint.host} (from {endpoint.origin}) refuses this user: "

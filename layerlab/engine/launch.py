@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
+from layerlab.engine import tls
 from layerlab.engine.namespace import Link
 from layerlab.engine.root import as_root, write_environ
 from layerlab.engine.tools import Tools
@@ -29,6 +30,8 @@ class Launch:
     tools: Tools
     link: Link
     containerd_store: bool
+    #: The folder with the certificates with which it answers over TCP, too; None where it does not.
+    certificates: Path | None
 
     def begin(self) -> subprocess.Popen[bytes]:
         """Write what the engine reads and start its first process, which outlives this one."""
@@ -69,7 +72,20 @@ class Launch:
 
     def settings(self) -> dict[str, object]:
         """The engine's daemon.json (docs.docker.com, "dockerd", daemon configuration file)."""
-        features = {"features": {"containerd-snapshotter": True}} if self.containerd_store else {}
+        special: dict[str, object] = {}
+        if self.containerd_store:
+            special["features"] = {"containerd-snapshotter": True}
+        if self.certificates:
+            special |= {
+                # On the link's address alone, which only this host reaches.
+                "hosts": [f"unix://{self.socket}", f"tcp://{self.link.address}:{tls.PORT}"],
+                "tlsverify": True,
+                "tlscacert": str(self.certificates / tls.AUTHORITY),
+                "tlscert": str(self.certificates / tls.CERTIFICATE),
+                "tlskey": str(self.certificates / tls.KEY),
+                # The ports of another machine are not on this one's loopback.
+                "userland-proxy-path": str(self.tools.proxy),
+            }
         return {
             "data-root": str(self.folder / "data"),
             "exec-root": str(self.folder / "exec"),
@@ -84,7 +100,7 @@ class Launch:
             "builder": {"gc": {"enabled": True, "defaultKeepStorage": "10GB"}},
             "log-driver": "json-file",
             "log-opts": {"max-size": "20m"},
-            **features,
+            **special,
         }
 
     def _write_scripts(self) -> None:

@@ -1,4 +1,4 @@
-"""The matrix: private engines of several releases, each with its image store."""
+"""The matrix: private engines of several releases, each with its image store; one is reached as a remote one."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +24,12 @@ class Release:
     suite: str | None
     #: As :class:`~layerlab.engine.endpoint.Capabilities` names it.
     image_store: str
+    #: Reached over TCP with TLS, as one of another machine.
+    remote: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.version}-{self.image_store}"
+        return f"{self.version}-{self.image_store}{'-tls' * self.remote}"
 
     def engine(self) -> PrivateEngine:
         """This user's engine of this release; it need not exist yet.
@@ -39,6 +41,7 @@ class Release:
             cache_folder() / "engines" / self.name,
             Tools(private_engine().tools.folder, self.suite),
             containerd_store=self.image_store == "containerd",
+            over_tls=self.remote,
         )
 
 
@@ -48,6 +51,7 @@ MATRIX = (
     Release("26.1", "trixie", "containerd"),
     Release("28.5", None, "overlay2"),
     Release("28.5", None, "containerd"),
+    Release("28.5", None, "overlay2", remote=True),
 )
 
 
@@ -79,7 +83,8 @@ def running(release: Release, progress: Callable[[str], None]) -> Iterator[Endpo
     lock = own.folder.parent / f"{release.name}.lock"
     with exclusive(lock, progress, f"waiting for another run on the engine {release.name}"):
         try:
-            yield probe(own.start(progress))
+            here = own.start(progress)
+            yield probe(own.from_afar() if release.remote else here)
         finally:
             own.stop()
 

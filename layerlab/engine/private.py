@@ -3,6 +3,9 @@
 It lives in network, process and mount namespaces of its own. Nothing on the host is replaced and
 nothing listens on TCP; its socket is for its owner alone; what its containers publish answers on
 the host's loopback. When its first process ends, the kernel ends all that it ever started.
+
+One with ``over_tls`` is as an engine of another machine: it answers on its own address, too, to who has
+its client's certificate, and what its containers publish answers there alone.
 """
 
 import hashlib
@@ -13,12 +16,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import httpx
 
+from layerlab.engine import certificates, tls
 from layerlab.engine.command import last_lines, run
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.launch import Launch
@@ -60,6 +64,8 @@ class PrivateEngine:
     shared: Tools | None = None
     #: Keep images in the containerd image store (Engine 24 or newer), not in the classic one.
     containerd_store: bool = False
+    #: Be reached as an engine of another machine is; see :meth:`from_afar`.
+    over_tls: bool = False
 
     @property
     def tools(self) -> Tools:
@@ -73,6 +79,11 @@ class PrivateEngine:
     def scripts(self) -> Path:
         """The start scripts as they were when the engine started; a checkout may move or change."""
         return self.folder / "run"
+
+    @property
+    def tls_folder(self) -> Path:
+        """Those of one with ``over_tls``, while it runs, as :func:`layerlab.engine.certificates.make` has them."""
+        return self.folder / "tls"
 
     @property
     def cgroup(self) -> str:
@@ -91,6 +102,28 @@ class PrivateEngine:
     def endpoint(self, origin: str = "private engine") -> Endpoint:
         """How to reach this engine; it need not be running."""
         return Endpoint(f"unix://{self.socket}", origin, self.tools.client, private=True)
+
+    def from_afar(self) -> Endpoint:
+        """How to reach one with ``over_tls`` over TCP: to layerlab an engine like any other of another machine.
+
+        Raises:
+            LabError: it does not run, or was started without.
+        """
+        link = self.link()
+        if link is None or not self.tls_folder.exists():
+            raise LabError(
+                f"the engine in {self.folder} does not answer over TCP: start it with TLS"
+            )
+        variables = {tls.VERIFY: "1", tls.FOLDER: str(self.tls_folder / "client")}
+        host = f"tcp://{link.address}:{tls.PORT}"
+        return Endpoint(host, "private engine over TLS", self.tools.client, variables)
+
+    def link(self) -> Link | None:
+        """Its link to the host's network, None where it has none: it does not run."""
+        try:
+            return Link(**json.loads((self.folder / "link.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return None
 
     def process(self) -> int | None:
         """The process that holds the engine's namespaces, or None when the engine is dead."""
@@ -172,12 +205,10 @@ class PrivateEngine:
             if not comes_true(lambda: self.process() is None, STOP_SECONDS):
                 order(pid, signal.SIGKILL)
                 comes_true(lambda: self.process() is None, STOP_SECONDS)
-        with suppress(OSError, ValueError, TypeError):
-            close_link(self.tools, Link(**json.loads((self.folder / "link.json").read_text())))
-        leftovers = [
-            self.folder / name
-            for name in ("pid", "docker.pid", "docker.sock", "hostnet", "link.json", "exec", "run")
-        ]
+        if link := self.link():
+            close_link(self.tools, link)
+        files = ("pid", "docker.pid", "docker.sock", "hostnet", "link.json", "exec", "run", "tls")
+        leftovers = [self.folder / name for name in files]
         run(as_root(["rm", "-rf", "--", *leftovers]), doing="clearing a dead engine's files")
         # The control groups of what ran in it; only empty ones can go.
         groups = f"find /sys/fs/cgroup -depth -type d -path '*/{self.cgroup}*' -exec rmdir {{}} +"
@@ -190,6 +221,8 @@ class PrivateEngine:
             link = plan(self.tools, f"{PREFIX}{secrets.token_hex(4)}")
             (self.folder / "link.json").write_text(json.dumps(asdict(link)))
             open_link(self.tools, link)
+            if self.over_tls:
+                certificates.make(self.tls_folder, link.address)
             launched = Launch(
                 self.folder,
                 self.socket,
@@ -199,6 +232,7 @@ class PrivateEngine:
                 self.tools,
                 link,
                 self.containerd_store,
+                self.tls_folder / "server" if self.over_tls else None,
             ).begin()
             comes_true(
                 lambda: launched.poll() is not None or is_up(self.tools, link), START_SECONDS

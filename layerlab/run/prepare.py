@@ -26,6 +26,16 @@ CLOSING_ENGINE = (28, 0)
 STARTING_ENGINE = (25, 0)
 
 
+def lacking(endpoint: Endpoint) -> str | None:
+    """Why an engine can have no stack of ours, as a clause; None where it can."""
+    if endpoint.remote:
+        return (
+            "the engine is on another machine, and compose mounts secrets and folders from here: "
+            "use --engine private"
+        )
+    return None
+
+
 @contextmanager
 def prepared(
     endpoint: Endpoint,
@@ -52,11 +62,8 @@ def prepared(
             f"`{endpoint.client.docker} compose` is missing: install compose 2 (the package "
             "docker-compose-plugin or docker-compose), or use --engine private"
         )
-    if endpoint.remote:
-        raise LabError(
-            "the engine is on another machine, and compose mounts secrets and folders from here: "
-            "use --engine private"
-        )
+    if lack := lacking(endpoint):
+        raise LabError(f"no stack is started: {lack}")
     name = f"layerlab-{run.id}-{secrets.token_hex(2)}"
     folder = run.folder / "stacks" / name
     _copy(project, folder)

@@ -12,6 +12,9 @@ ip link set eth0 up
 ip route add default via "$ENGINE_GATEWAY"
 # The engine gives ports from here (moby, libnetwork/portallocator); this network's own, not the host's.
 echo "$ENGINE_PORTS" > /proc/sys/net/ipv4/ip_local_port_range
+# Connections to published ports are made from these few, too: a closed one keeps its port for a second, not for
+# sixty, or 800 requests in a minute would be all (Linux, ip-sysctl, tcp_tw_reuse).
+echo 1 > /proc/sys/net/ipv4/tcp_tw_reuse
 
 # /sys shows the network of whoever mounted it; the engine waits for its bridge to appear there. The
 # control groups, mounted below /sys, stay as they are.
