@@ -139,11 +139,12 @@ def test_an_app_is_watched() -> None:
         time.sleep(0.35)
         watch.finish(time.monotonic())
     asked = watch.record()
-    assert [one.failure for one in asked if one.failure] == [
-        "ValueError",
-        "JSONDecodeError",
+    # Requests overtake one another where the machine is busy.
+    assert sorted(one.failure for one in asked if one.failure) == [
         "EOFError",
+        "JSONDecodeError",
         "UnicodeDecodeError",
+        "ValueError",
     ]
     assert [one.ended - one.at >= 0.3 for one in asked if one.answer == 1] == [True]
     assert len(watch.looks()) >= len(asked) > 20
