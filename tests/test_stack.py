@@ -201,6 +201,18 @@ def test_what_the_file_promises() -> None:
     }
 
 
+def test_an_internal_network_of_an_old_engine_leaks() -> None:
+    """As measured on 20.10.24: all services reach the engine's machine."""
+    wanted = reach.promised(CONFIG, leaky=True)
+    assert [one for one in PORTS if wanted[one, OUTSIDE].answers] == list(PORTS)
+    assert {pair: one for pair, one in wanted.items() if pair[1] != OUTSIDE} == {
+        pair: one for pair, one in reach.promised(CONFIG).items() if pair[1] != OUTSIDE
+    }
+    section = tables.reach_section(CONFIG, wanted, ["web"], "simple", leaky=True)
+    assert not any(note.startswith("!") for note in section.notes)
+    assert any("before 23" in note for note in section.notes)
+
+
 def test_a_broken_promise_is_told() -> None:
     found = {**reach.promised(CONFIG), ("cache", "database"): Reach(True, True)}
     assert reach.differences(CONFIG, found) == [

@@ -139,7 +139,9 @@ def _whole(lab: Lab, ready: Ready, result: Stacks) -> None:
         web = config["services"][WEB]["image"]
         comparing = beside.submit(volumes.compared, lab.endpoint, lab.run, web, folder)
         found = reach.measured(this, lab.run, ready.helper)
-        result.reaching = Reaching(config, found, reach.published(this))
+        result.reaching = Reaching(
+            config, found, reach.published(this), reach.leaky(lab.endpoint.can.engine)
+        )
         result.kinds = comparing.result()
     for service in (DATABASE, CACHE):
         doing(f"{service} away")

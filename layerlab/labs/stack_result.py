@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from layerlab.errors import LabError
+from layerlab.run import reach
 from layerlab.run.absence import Away, Gap, Rebuilt
 from layerlab.run.fate import Fate
 from layerlab.run.reach import Matrix
@@ -23,6 +24,13 @@ class Reaching:
     found: Matrix
     #: The services with a port on the engine's machine.
     published: Sequence[str]
+    #: As in :func:`layerlab.run.reach.promised`.
+    leaky: bool
+
+    @property
+    def differences(self) -> list[str]:
+        """Where the network is not as promised, for people."""
+        return reach.differences(self.config, self.found, leaky=self.leaky)
 
 
 @dataclass
@@ -49,7 +57,9 @@ class Stacks:
         yield from tables.start_sections(self.starts, style)
         if self.reaching:
             here = self.reaching
-            yield tables.reach_section(here.config, here.found, here.published, style)
+            yield tables.reach_section(
+                here.config, here.found, here.published, style, leaky=here.leaky
+            )
         if self.gap and self.rebuilt:
             yield tables.away_section(self.away, style)
             yield tables.gaps_section(self.gap, self.rebuilt, style)

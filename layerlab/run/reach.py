@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from layerlab.engine.command import run as run_command
+from layerlab.engine.endpoint import version_tuple
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
 from layerlab.run import container, diagnosis, questions
@@ -89,13 +90,13 @@ class Reach:
 Matrix = Mapping[tuple[str, str], Reach]
 
 
-def promised(config: Mapping[str, Any]) -> dict[tuple[str, str], Reach]:
+def promised(config: Mapping[str, Any], *, leaky: bool = False) -> dict[tuple[str, str], Reach]:
     """Who is to reach whom, by a project as `docker compose config` gives it.
 
     Services that share a network reach each other; one that has a network which is not internal
     reaches the outside. The engine's machine has an address in every network of its own, also an internal one
     (https://docs.docker.com/reference/cli/docker/network/create/#internal), save where the gateway mode
-    is `isolated`.
+    is `isolated`. On a ``leaky`` engine an internal network has a way to all of that machine's addresses.
     """
     networks = {name: set(one.get("networks") or {}) for name, one in config["services"].items()}
     about: Mapping[str, Any] = config.get("networks") or {}
@@ -106,9 +107,14 @@ def promised(config: Mapping[str, Any]) -> dict[tuple[str, str], Reach]:
         for other in PORTS:
             shared = one == other or bool(networks[one] & networks[other])
             found[one, other] = Reach(shared, shared)
-        found[one, OUTSIDE] = Reach(True, bool(networks[one] - internal))
+        found[one, OUTSIDE] = Reach(True, leaky or bool(networks[one] - internal))
         found[HOST, one] = Reach(False, bool(networks[one] - closed))
     return found
+
+
+def leaky(engine: str) -> bool:
+    """Whether a version's internal networks have a way to the engine's machine (measured on 20.10.24; not on 23)."""
+    return version_tuple(engine) < (23,)
 
 
 def _isolated(network: Mapping[str, Any]) -> bool:
@@ -207,10 +213,10 @@ def _limits(run: Run) -> list[str]:
     return [*run.label_words, *limits, "--no-healthcheck"]
 
 
-def differences(config: Mapping[str, Any], found: Matrix) -> list[str]:
-    """Where the network is not as the file promises, for people."""
+def differences(config: Mapping[str, Any], found: Matrix, *, leaky: bool = False) -> list[str]:
+    """Where the network is not as the file promises, for people; ``leaky`` as in :func:`promised`."""
     told = []
-    for pair, wanted in promised(config).items():
+    for pair, wanted in promised(config, leaky=leaky).items():
         got = found[pair]
         if got.answers != wanted.answers:
             verb = "reaches" if got.answers else "does not reach"

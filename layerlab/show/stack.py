@@ -20,6 +20,7 @@ from layerlab.show.timeline import Bar
 from layerlab.text import plain
 
 NO, SURPRISE = "-", " !"
+LEAKY = "On an engine before 23 an internal network has a way to the engine's machine, and so to outside."
 
 
 QUESTION = "What holds when web, database and cache are one service?"
@@ -108,17 +109,22 @@ def timeline_svg(name: str, start: Start, path: Path) -> None:
 
 
 def reach_section(
-    config: Mapping[str, Any], found: Matrix, published: Sequence[str], style: str
+    config: Mapping[str, Any],
+    found: Matrix,
+    published: Sequence[str],
+    style: str,
+    *,
+    leaky: bool = False,
 ) -> Section:
     """Who reaches whom: rows are from where, columns are what is asked."""
-    wanted = reach.promised(config)
+    wanted = reach.promised(config, leaky=leaky)
     columns = [*PORTS, OUTSIDE]
     rows = []
     for one in (*PORTS, HOST):
         cells = [_cell((one, other), found, wanted) for other in columns]
         rows.append([one, *cells])
     headers = ["from", *(f"{name}:{port}" for name, port in PORTS.items()), OUTSIDE]
-    surprises = reach.differences(config, found)
+    surprises = reach.differences(config, found, leaky=leaky)
     return Section(
         "stack: who reaches whom",
         table(rows, headers, style, left=range(5)),
@@ -126,6 +132,7 @@ def reach_section(
             "yes: its name resolves and it answers in its own protocol; -: neither. The host, the engine's "
             + "machine, tries the containers' addresses; outside is a server there.",
             f"With a port on the host: {', '.join(published)}.",
+            *((LEAKY,) if leaky else ()),
             *(f"{SURPRISE.strip()} {one}." for one in surprises),
             *(("All of it is as the file promises.",) if not surprises else ()),
         ),
