@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from layerlab.engine import matrix
@@ -55,15 +56,20 @@ def _run_on(release: Release, words: Sequence[str], screen: Screen) -> Column:
     """One run, as `lab run` does it, on the engine of a release."""
     folder = record_folder(Path.cwd()) / "matrix"
     folder.mkdir(exist_ok=True)
+    page, report = folder / f"{release.name}.html", Path.cwd() / RECORD / "report.html"
+    page.unlink(missing_ok=True)
     screen.doing(release.name, "starting the engine")
-    begun = time.monotonic()
-    with matrix.running(release, screen.say):
-        known = _runs()
-        code, last = _experiments(release, words, folder / f"{release.name}.txt", screen)
-        column = _column(release, known, time.monotonic() - begun, code, last)
-    report = Path.cwd() / RECORD / "report.html"
-    if report.exists() and column.standings:
-        shutil.copy2(report, folder / f"{release.name}.html")
+    begun, since = time.monotonic(), time.time()
+    try:
+        with matrix.running(release, screen.say):
+            known = _runs()
+            code, last = _experiments(release, words, folder / f"{release.name}.txt", screen)
+            column = _column(release, known, time.monotonic() - begun, code, last)
+    except LabError as error:
+        column = Column(release.name, {}, time.monotonic() - begun, str(error))
+    # Without a chapter there is none, and an earlier one stays.
+    if report.exists() and report.stat().st_mtime >= since:
+        shutil.copy2(report, page)
     screen.done()
     if not screen.shown:
         tests = sum(one.passed for one in column.standings.values())
@@ -89,6 +95,8 @@ def _experiments(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            # Ctrl-C is for this process, which tells it once.
+            start_new_session=True,
         ) as process,
     ):
         assert process.stdout is not None
@@ -101,7 +109,9 @@ def _experiments(
                     screen.doing(release.name, line.partition(".py")[0])
         except BaseException:
             process.terminate()
-            process.wait(_END_SECONDS)
+            with suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=_END_SECONDS)
+            process.kill()
             raise
     return process.returncode, plain(last)
 
@@ -128,8 +138,11 @@ def _column(
         if not new:
             return Column(release.name, {}, seconds, last or f"exit code {code}")
         ended = new[-1].ending == State.DONE
+        found = standings(store.outcomes(new[-1].id))
         broken = None if ended else f"the run {new[-1].id} did not come to its end: {last}"
-        return Column(release.name, standings(store.outcomes(new[-1].id)), seconds, broken)
+        if ended and code and not any(one.failed for one in found.values()):
+            broken = f"exit code {code}: {last}"
+        return Column(release.name, found, seconds, broken)
 
 
 def _width() -> int:

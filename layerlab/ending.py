@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from layerlab import pages, spread, summary
+from layerlab import pages, several, spread, summary
 from layerlab.compare import gate, grammar
 from layerlab.compare.comparison import Comparison
 from layerlab.errors import LabError, os_sentence
@@ -37,14 +37,21 @@ class Ending:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         own, lab = self.session, self.session.lab
         stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-        if lab and session.exitstatus in stopped and lab.ending == State.DONE:
+        interrupted = session.exitstatus in stopped
+        if lab and interrupted and lab.ending == State.DONE:
             lab.ending = State.INTERRUPTED
         if own.member:
             if lab:
                 spread.tell(own.config, lab, faulty=bool(own.reported))
             return
-        if own.leader:
-            own.leader.finish()
+        try:
+            if own.leader:
+                own.leader.finish(interrupted=interrupted)
+            if lab and (own.leader or lab.place):
+                several.gather(lab)
+        except LabError as error:
+            own.reported.append(error)
+            self.held = [str(error)]
         if lab:
             self._compare(session, lab)
         faulty = own.reported or (own.leader and own.leader.faulty)
@@ -64,7 +71,7 @@ class Ending:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         own, lab = self.session, self.session.lab
-        if lab is None:
+        if lab is None or own.member:
             return
         requested = [name for name in REQUESTS if own.config.getoption(name)]
         chapters = [

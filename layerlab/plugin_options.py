@@ -135,6 +135,8 @@ def engines(config: pytest.Config) -> tuple[str, ...]:
 def spread(config: pytest.Config) -> None:
     """Have pytest-xdist start a worker for each engine, where several are named."""
     names = engines(config)
+    if len(names) == 1 and not config.getoption("engine"):
+        config.option.engine, config.option.engines = names[0], None
     if len(names) < 2 or hasattr(config, "workerinput"):
         return
     if config.getoption("resume"):

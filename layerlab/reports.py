@@ -53,7 +53,7 @@ class Reports:
         return report
 
     def _leave(self, problem: LabError) -> Never:
-        """End as a worker that was killed: what it was measuring is measured on another engine."""
+        """End as a worker that was killed: what it had not ended is lost, and the leader knows."""
         self.session.terminal.write(f"\nlayerlab: {plain(str(problem))}\n")
         self.session.terminal.flush()
         os._exit(pytest.ExitCode.INTERNAL_ERROR)

@@ -101,9 +101,13 @@ class Session:
         try:
             known = [variant.name for variant in self.asked.variants()]
             self.asked.check(known)
-            self.lab = self.leader.begin(self.stack)
+            self.lab = self.leader.begin(self.stack, self.asked.variants(), _set_up())
         except LabError as error:
             raise bad_input(error) from error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise bad_input(LabError(os_sentence(error))) from error
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -152,9 +156,7 @@ class Session:
         if not (used or self.resumed) or self.config.getoption("collectonly"):
             return
         self._left.update(filter(None, map(replay.experiment_of, session.items)))
-        took: dict[str, Spent] = {}
-        if seconds := os.environ.get("LAYERLAB_ENVIRONMENT_SECONDS"):
-            took["set-up"] = Spent(float(seconds))  # told by the bootstrap script that made it
+        took = {} if self.member else _set_up()
         try:
             with spending() as took["engine"]:
                 self.endpoint = self._choose()
@@ -262,6 +264,12 @@ def own_words(project: Path, folder: str) -> list[str]:
     """
     settings = str(project / "pyproject.toml")
     return ["--rootdir", str(project), "--config-file", settings, "-o", f"testpaths={folder}"]
+
+
+def _set_up() -> dict[str, Spent]:
+    """What the bootstrap script took to make the environment, where it made it now."""
+    seconds = os.environ.get("LAYERLAB_ENVIRONMENT_SECONDS")
+    return {"set-up": Spent(float(seconds))} if seconds else {}
 
 
 def _fixtures(item: pytest.Item) -> list[str]:

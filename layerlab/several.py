@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layerlab import lab as laboratory
 from layerlab.build.variant import Variant
-from layerlab.engine import leftovers
+from layerlab.engine import fresh, leftovers, standins
 from layerlab.engine.bases import Base
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.processors import Spent
@@ -56,6 +56,7 @@ def led(
     endpoints: Mapping[str, Endpoint],
     screen: Screen,
     settings: Settings,
+    variants: Sequence[Variant],
     took: Mapping[str, Spent],
 ) -> Iterator[Lab]:
     """The lab of a run on several engines, by their names; it measures nothing itself.
@@ -71,11 +72,13 @@ def led(
     ):
         lab = Lab(first, run, store, screen, settings)
         lab.took.update(took)
+        # Until its end is known.
+        lab.ending = State.INTERRUPTED
         here = sum(not endpoint.remote for endpoint in endpoints.values())
         if here > 1:
             lab.notes.append(SHARED.format(here))
         try:
-            lab.begin([])
+            lab.begin(variants)
             for name, endpoint in endpoints.items():
                 store.keep_place(run.id, Place(name, recorded_engine(endpoint), ()))
             yield lab
@@ -83,6 +86,9 @@ def led(
         finally:
             for endpoint in endpoints.values():
                 laboratory.remove_run(endpoint, run, screen)
+            # Of workers that were given no time to end.
+            fresh.remove_dead()
+            standins.remove_dead()
 
 
 @contextmanager
@@ -114,26 +120,34 @@ def joined(
             yield lab
 
 
-def gather(lab: Lab, endpoints: Mapping[str, Endpoint]) -> None:
-    """Have the lab that led a run show what the others measured, and where."""
-    lab.recorded.update(lab.chapters())
-    lab.bases = [Base(**base) for base in lab.store.run(lab.run.id).bases]
-    outcomes = lab.store.outcomes(lab.run.id)
-    where = {one.experiment: one.place for one in outcomes}
+def gather(lab: Lab) -> None:
+    """Have the lab of a run on several engines say which of them measured what.
+
+    Raises:
+        LabError: the store can't be read.
+    """
+    where = {one.experiment: one.place for one in lab.store.outcomes(lab.run.id)}
+    lab.bases = lab.bases or [Base(**base) for base in lab.store.run(lab.run.id).bases]
     lab.engines = []
-    for name, endpoint in endpoints.items():
-        its = ", ".join(experiment for experiment, place in where.items() if place == name)
-        lab.engines.append(f"{name} ({its or 'no experiment'}): {endpoint.described()}")
+    for place in lab.store.places(lab.run.id):
+        its = ", ".join(experiment for experiment, name in where.items() if name == place.name)
+        about = place.engine
+        lab.engines.append(
+            f"{place.name} ({its or 'no experiment'}): Docker Engine {about['engine']}, API {about['api']}, "
+            f"{about['image_store']} image store, buildx {about['buildx']}, "
+            f"compose {about['compose'] or 'missing'}"
+        )
 
 
 def lost(project: Path, since: str) -> RunRecord | None:
-    """The run on several engines that was begun after a moment and lost some of its experiments."""
+    """The run on several engines that was begun after a moment and lost one of them, or a worker, for a time."""
     if not store_file(project).exists():
         return None
     with reading(project) as store:
         for run in store.runs():
             mine = run.home == leftovers.home() and run.started >= since
-            if mine and run.ending == State.LOST and run.settings.get("engines"):
+            went = any(place.ends for place in store.places(run.id))
+            if mine and run.ending == State.LOST and went:
                 return run
     return None
 

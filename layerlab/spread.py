@@ -1,7 +1,7 @@
 """Spreads a run over several engines with pytest-xdist: a worker on each engine, an experiment at a time."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
@@ -9,10 +9,12 @@ from xdist.scheduler import LoadScopeScheduling
 from xdist.workermanage import WorkerController
 
 from layerlab import several
+from layerlab.build.variant import Variant
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.process import end_with_parent
 from layerlab.engine.processors import Spent, spending
+from layerlab.errors import LabError
 from layerlab.lab import Lab, Settings
 from layerlab.record.run import State
 from layerlab.several import Member
@@ -37,6 +39,7 @@ def tell(config: pytest.Config, lab: Lab, *, faulty: bool) -> None:
     output[_KEY] = {
         "took": {part: (spent.wall, spent.waiting) for part, spent in lab.took.items()},
         "notes": lab.notes,
+        "problems": {variant: str(problem) for variant, problem in lab.problems.items()},
         "lost": lab.ending == State.LOST,
         "faulty": faulty,
     }
@@ -52,6 +55,8 @@ class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
         self.lost: list[str] = []
+        #: Whether another worker takes the place of the one that goes now.
+        self.replacing = False
 
     def _split_scope(self, nodeid: str) -> str:
         return nodeid.partition("::")[0]
@@ -60,16 +65,20 @@ class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
         """Forget a worker that ended or died."""
         work = self.assigned_work.pop(node)
         self.lost += [scope for scope, tests in work.items() if not all(tests.values())]
-        if not self.collection_is_completed:
-            # It never began: the others do not wait for it.
-            self.numnodes -= 1
-            if self.nodes and self.collection_is_completed:
-                self.schedule()
+        if self.collection is None:
+            self.registered_collections.pop(node, None)
+            if not self.replacing:
+                # It never began: the others do not wait for it.
+                self.numnodes -= 1
+                if self.nodes and self.collection_is_completed:
+                    self.schedule()
 
     def give_up(self) -> None:
         """Nobody is left to do what is left."""
         self.lost += self.workqueue
         self.workqueue.clear()
+        for work in self.assigned_work.values():
+            self.lost += [scope for scope, tests in work.items() if not all(tests.values())]
 
 
 class Leader:
@@ -89,31 +98,46 @@ class Leader:
         self._scheduler: ByExperiment | None = None
         #: Whether a worker said that what the user gave was wrong, or something was lost.
         self.faulty = False
+        #: Whether the store could not be written.
+        self._unwritten = False
 
-    def begin(self, stack: ExitStack) -> Lab:
+    def begin(self, stack: ExitStack, variants: Sequence[Variant], took: dict[str, Spent]) -> Lab:
         """Have all engines running and begin the run on them, for as long as ``stack`` is open.
+
+        ``variants`` are those that were asked for, ``took`` is what was done before.
 
         Raises:
             LabError: one of them can't be used.
         """
-        took: dict[str, Spent] = {}
         with spending() as took["engine"]:
             for name in self._free:
                 self.endpoints[name] = choose(name, self.screen.say)
         several.check_apart(self.endpoints)
-        led = several.led(self.endpoints, self.screen, self.settings, took)
+        led = several.led(self.endpoints, self.screen, self.settings, variants, took)
         self.lab = stack.enter_context(led)
         return self.lab
 
-    def finish(self) -> None:
-        """Gather what the workers left."""
+    def finish(self, *, interrupted: bool) -> None:
+        """Gather what the workers left, and say how the run ended.
+
+        Raises:
+            LabError: the store can't be read.
+        """
         if self.lab is None:
             return
-        several.gather(self.lab, self.endpoints)
-        if self._scheduler and self._scheduler.lost:
-            self.lab.ending, self.faulty = State.LOST, True
-            names = ", ".join(dict.fromkeys(self._scheduler.lost))
+        self.lab.recorded.update(self.lab.chapters())
+        if interrupted:
+            return
+        assert self._scheduler is not None
+        self._scheduler.give_up()
+        names = ", ".join(dict.fromkeys(self._scheduler.lost))
+        if names:
             self.lab.notes.append(f"An engine or the worker on it went away; lost: {names}.")
+        elif self.faulty and not self.lab.store.outcomes(self.lab.run.id):
+            return  # No worker could begin.
+        lost = bool(names) or self._unwritten
+        self.lab.ending = State.LOST if lost else State.DONE
+        self.faulty = self.faulty or lost
 
     def pytest_configure_node(self, node: WorkerController) -> None:
         assert self.lab is not None
@@ -126,19 +150,32 @@ class Leader:
 
     def pytest_testnodedown(self, node: WorkerController, error: object) -> None:
         assert self.lab is not None
-        engine = self._engine_of.pop(node)
+        engine = self._engine_of.pop(node, None)
+        if engine is None:
+            return  # Of one that was interrupted xdist tells twice.
         # One that died is replaced: by a worker on the same engine, which may have come back.
-        self._free.append(engine)
-        told = getattr(node, "workeroutput", {}).get(_KEY)
+        self._free.insert(0, engine)
+        if self._scheduler:
+            self._scheduler.replacing = error is not None
+        output = getattr(node, "workeroutput", {})
+        stuck = output.get("exitstatus") == pytest.ExitCode.USAGE_ERROR
+        if stuck:
+            self.faulty = True
+            self.lab.notes.append(
+                f"{engine}: nothing could be measured there, for the reason above."
+            )
+        told = output.get(_KEY)
         if told:
             for part, (wall, waiting) in told["took"].items():
                 self.lab.took[part] = self.lab.took.get(part, Spent()) + Spent(wall, waiting)
             self.lab.notes += [note for note in told["notes"] if note not in self.lab.notes]
             self.faulty = self.faulty or told["faulty"]
-            if told["lost"]:
-                self.lab.ending = State.LOST
-        elif error is not None:
-            self.lab.store.count_end(self.lab.run.id, engine)
+            self._unwritten = self._unwritten or told["lost"]
+            for variant, problem in told["problems"].items():
+                self.lab.problems.setdefault(variant, LabError(problem))
+        elif error is not None or stuck:
+            with suppress(LabError):  # Where it can't be written, the run is lost anyway.
+                self.lab.store.count_end(self.lab.run.id, engine)
         if error is None and not self._engine_of and self._scheduler:
             self._scheduler.give_up()
 

@@ -16,6 +16,7 @@ from layerlab.record.run import State
 from layerlab.record.standing import Standing, standings
 from layerlab.record.store import Outcome, Place, Store, now
 from layerlab.show.matrix import Column, matrix
+from layerlab.spread import ByExperiment
 
 A, B = ({"id": name, "engine": "28.5.2"} for name in "ab")
 BASE = {"name": "python:3.11", "image_id": "sha256:a"}
@@ -116,22 +117,106 @@ def test_a_run_is_gone_on_with_on_one_of_its_engines(store: Store) -> None:
         resume.at(run, places, {"id": "c"})
 
 
-def test_only_a_run_of_this_command_that_lost_something_is_gone_on_with(
+def test_only_a_run_of_this_command_that_lost_an_engine_is_gone_on_with(
     store: Store, project: Path
 ) -> None:
     begun = now()
     assert several.lost(project, begun) is None
-    for name, ending, engines in (
-        ("done", State.DONE, ["a", "b"]),
-        ("alone", State.LOST, []),
-        ("lost", State.LOST, ["a", "b"]),
+    for name, ending, ends in (
+        ("done", State.DONE, 1),
+        ("interrupted", State.INTERRUPTED, 1),
+        ("a full disk", State.LOST, 0),
+        ("lost", State.LOST, 1),
     ):
-        store.begin_run(name, A, [], home=leftovers.home(), settings={"engines": engines})
+        engines = {"engines": ["one", "two"]}
+        store.begin_run(name, A, [], home=leftovers.home(), settings=engines)
+        store.keep_place(name, Place("one", A, []))
+        for _ in range(ends):
+            store.count_end(name, "one")
         store.end_run(name, ending)
     found = several.lost(project, begun)
     assert found is not None
     assert found.id == "lost"
     assert several.lost(project, "9999") is None
+
+
+class Node:
+    """A worker, as the scheduler sees it: what it was told to run."""
+
+    id = "gw"
+    shutting_down = False
+
+    def __init__(self) -> None:
+        self.told: list[int] = []
+        self.gateway = self
+
+    def send_runtest_some(self, indices: list[int]) -> None:
+        self.told += indices
+
+    def shutdown(self) -> None:
+        self.shutting_down = True
+
+
+@pytest.fixture
+def scheduler(pytestconfig: pytest.Config, monkeypatch: pytest.MonkeyPatch) -> ByExperiment:
+    monkeypatch.setattr(pytestconfig.option, "tx", ["popen", "popen"])
+    return ByExperiment(pytestconfig, None)
+
+
+TESTS = [f"experiments/test_{name}.py::test_{number}" for name in "abc" for number in range(4)]
+
+
+def begin(scheduler: ByExperiment, *nodes: Node) -> None:
+    for node in nodes:
+        scheduler.add_node(node)
+        scheduler.add_node_collection(node, TESTS)
+    if scheduler.collection_is_completed:
+        scheduler.schedule()
+
+
+def test_what_a_dead_worker_had_is_lost_and_the_others_do_the_rest(scheduler: ByExperiment) -> None:
+    first, second = Node(), Node()
+    begin(scheduler, first, second)
+    assert (first.told, second.told) == ([0, 1, 2, 3], [4, 5, 6, 7])
+    scheduler.mark_test_complete(first, 0)
+    scheduler.remove_node(first)
+    assert scheduler.lost == ["experiments/test_a.py"]
+    for index in range(4, 8):
+        scheduler.mark_test_complete(second, index)
+    assert second.told[4:] == [8, 9, 10, 11]
+    for index in range(8, 12):
+        scheduler.mark_test_complete(second, index)
+    assert scheduler.tests_finished
+    scheduler.give_up()
+    assert scheduler.lost == ["experiments/test_a.py"]
+
+
+@pytest.mark.parametrize("collected", [False, True])
+def test_a_worker_that_dies_before_the_first_test_is_replaced(
+    scheduler: ByExperiment, *, collected: bool
+) -> None:
+    first, second, third = Node(), Node(), Node()
+    scheduler.add_node(first)
+    if collected:
+        scheduler.add_node_collection(first, TESTS)
+    scheduler.replacing = True
+    scheduler.remove_node(first)
+    begin(scheduler, second)
+    assert second.told == []  # The one that comes in its place is waited for.
+    begin(scheduler, third)
+    assert [len(node.told) for node in (second, third)] == [4, 4]
+    assert scheduler.lost == []
+
+
+def test_a_worker_that_can_t_begin_is_not_waited_for(scheduler: ByExperiment) -> None:
+    first, second = Node(), Node()
+    scheduler.add_node(first)
+    begin(scheduler, second)
+    scheduler.remove_node(first)
+    assert second.told[:4] == [0, 1, 2, 3]
+    scheduler.remove_node(second)
+    scheduler.give_up()
+    assert set(scheduler.lost) == {f"experiments/test_{name}.py" for name in "abc"}
 
 
 def test_a_shared_run_lives_as_long_as_one_of_its_processes() -> None:

@@ -46,8 +46,12 @@ def own(asked: str | None) -> PrivateEngine:
     Raises:
         LabError: there is no such release.
     """
-    release = (asked or "").partition(":")[2]
+    release = asked.partition(":")[2] if asked and _is_ours(asked) else ""
     return matrix.named(release).engine() if release else private_engine()
+
+
+def _is_ours(asked: str) -> bool:
+    return asked.partition(":")[0] == PRIVATE and "://" not in asked
 
 
 def find(asked: str | None) -> Endpoint | None:
@@ -60,7 +64,7 @@ def find(asked: str | None) -> Endpoint | None:
     Raises:
         LabError: what was named does not answer.
     """
-    if asked and asked.partition(":")[0] == PRIVATE and "://" not in asked:
+    if asked and _is_ours(asked):
         return None
     client = usable_client()
     endpoint: Endpoint | None

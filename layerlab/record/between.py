@@ -90,9 +90,9 @@ def _changed(
 def _several(first: Recording, second: Recording) -> list[str]:
     """An experiment of a run on several engines was measured on any of them."""
     return [
-        f"{one.name} was measured on several engines: {', '.join(one.run.settings['engines'])}"
+        f"{one.name} was measured on several engines: {', '.join(map(str, engines))}"
         for one in (first, second)
-        if one.run.settings.get("engines")
+        if isinstance(engines := one.run.settings.get("engines"), list) and engines
     ]
 
 
