@@ -30,6 +30,8 @@ from layerlab.show.live import Screen
 settings.register_profile("quick", max_examples=25, deadline=10_000)
 settings.register_profile("long", max_examples=5_000, deadline=10_000)
 settings.load_profile("quick")
+# `./lab test` was called from one folder; the layerlabs that tests start are called from theirs.
+os.environ.pop("LAYERLAB_CALLED_FROM", None)
 
 PROJECT = Path(__file__).parent.parent
 SLIM = "python:3.11-slim"
