@@ -191,6 +191,7 @@ def test_who_asks_without_tls_is_told(remote: Endpoint, as_user: AsUser) -> None
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.matrix  # it builds the bases there, too
 def test_builds_and_runs_there(remote: Endpoint, as_user: AsUser, tmp_path: Path) -> None:
     dockerfile = tmp_path / "abroad.Dockerfile"
     dockerfile.write_text(ABROAD)
