@@ -203,6 +203,7 @@ def test_builds_and_runs_there(remote: Endpoint, as_user: AsUser, tmp_path: Path
     assert nothing_left(remote)
 
 
+@pytest.mark.matrix  # as above
 def test_a_context_names_it(remote: Endpoint, as_user: AsUser, tmp_path: Path) -> None:
     folder = remote.extra["DOCKER_CERT_PATH"]
     files = ",".join(f"{name}={folder}/{name}.pem" for name in ("ca", "cert", "key"))
