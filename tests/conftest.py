@@ -6,12 +6,11 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import killing
 import pytest
-from hypothesis import settings
 from tabulate import tabulate
 
 from layerlab.build.buildx import Build, Request, build
@@ -23,13 +22,18 @@ from layerlab.engine.leftovers import Run
 from layerlab.engine.matrix import MATRIX, Release
 from layerlab.engine.transfer import bring
 from layerlab.lab import Lab, Settings, opened
+from layerlab.record.store import Store
 from layerlab.show.live import Screen
 
-# What hypothesis tries unless a test says otherwise; `--hypothesis-profile=long` is for an evening. The
-# deadline, in milliseconds for one example, is for what hangs; other processes may keep us waiting.
-settings.register_profile("quick", max_examples=25, deadline=10_000)
-settings.register_profile("long", max_examples=5_000, deadline=10_000)
-settings.load_profile("quick")
+# `lab run` installs no hypothesis, and there pytest reads this file, too, when it is given what is no path.
+with suppress(ModuleNotFoundError):
+    from hypothesis import settings
+
+    # What hypothesis tries unless a test says otherwise; `--hypothesis-profile=long` is for an evening. The
+    # deadline, in milliseconds for one example, is for what hangs; other processes may keep us waiting.
+    settings.register_profile("quick", max_examples=25, deadline=10_000)
+    settings.register_profile("long", max_examples=5_000, deadline=10_000)
+    settings.load_profile("quick")
 # `./lab test` was called from one folder; the layerlabs that tests start are called from theirs.
 os.environ.pop("LAYERLAB_CALLED_FROM", None)
 
@@ -195,6 +199,22 @@ def project(tmp_path: Path) -> Path:
     for name in ("app", "compose", "dockerfiles", "experiments", "pyproject.toml"):
         (folder / name).symlink_to(PROJECT / name)
     return folder
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project of empty folders, from which layerlab is called, with a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / ".layerlab").mkdir()
+    return tmp_path
+
+
+@pytest.fixture
+def store(bare: Path) -> Store:
+    """Its store, in which nothing is recorded."""
+    return Store(bare / ".layerlab" / "store.sqlite")
 
 
 @pytest.fixture
