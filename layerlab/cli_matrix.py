@@ -5,18 +5,17 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 from layerlab.engine import matrix
-from layerlab.engine.command import leash
+from layerlab.engine.command import end, leash
 from layerlab.engine.matrix import MATRIX, Release
 from layerlab.errors import LabError
-from layerlab.folders import RECORD, record_folder, store_file
+from layerlab.folders import RECORD, record_folder
 from layerlab.record.run import State
 from layerlab.record.standing import standings
-from layerlab.record.store import reading
+from layerlab.record.store import begun_since, now, reading
 from layerlab.show import matrix as shown
 from layerlab.show.live import Screen
 from layerlab.show.matrix import Column
@@ -47,7 +46,8 @@ def run_matrix(words: list[str]) -> int:
     screen = Screen(sys.stderr)
     with screen.work("matrix", len(chosen)):
         columns = [_run_on(release, rest, screen) for release in chosen]
-    print("\n".join(section_lines(shown.matrix(columns, "simple"), _width())))
+    width = shutil.get_terminal_size().columns
+    print("\n".join(section_lines(shown.matrix(columns, "simple"), width)))
     print(f"What each run said, and its report: {record_folder(Path.cwd()) / 'matrix'}")
     return 0 if all(column.passed for column in columns) else 1
 
@@ -59,12 +59,11 @@ def _run_on(release: Release, words: Sequence[str], screen: Screen) -> Column:
     page, report = folder / f"{release.name}.html", Path.cwd() / RECORD / "report.html"
     page.unlink(missing_ok=True)
     screen.doing(release.name, "starting the engine")
-    begun, since = time.monotonic(), time.time()
+    begun, since, moment = time.monotonic(), time.time(), now()
     try:
         with matrix.running(release, screen.say):
-            known = _runs()
             code, last = _experiments(release, words, folder / f"{release.name}.txt", screen)
-            column = _column(release, known, time.monotonic() - begun, code, last)
+            column = _column(release, moment, time.monotonic() - begun, code, last)
     except LabError as error:
         column = Column(release.name, {}, time.monotonic() - begun, str(error))
     # Without a chapter there is none, and an earlier one stays.
@@ -108,42 +107,23 @@ def _experiments(
                 if line.startswith("experiments/"):
                     screen.doing(release.name, line.partition(".py")[0])
         except BaseException:
-            process.terminate()
-            with suppress(subprocess.TimeoutExpired):
-                process.communicate(timeout=_END_SECONDS)
-            process.kill()
+            # Its last words are read meanwhile, so that they don't keep it.
+            end(process, lambda seconds: process.communicate(timeout=seconds), _END_SECONDS)
             raise
     return process.returncode, plain(last)
 
 
-def _runs() -> set[str]:
-    if not store_file(Path.cwd()).exists():
-        return set()
+def _column(release: Release, since: str, seconds: float, code: int, last: str) -> Column:
+    """What came of the run that was begun there after a moment."""
+    own = f"private:{release.name}"
+    runs = [run for run in begun_since(Path.cwd(), since) if own in run.words]
+    if not runs:
+        return Column(release.name, {}, seconds, last or f"exit code {code}")
     with reading(Path.cwd()) as store:
-        return {run.id for run in store.runs()}
-
-
-def _column(
-    release: Release, known: Collection[str], seconds: float, code: int, last: str
-) -> Column:
-    """What came of the run that is not yet ``known``."""
-    if not store_file(Path.cwd()).exists():
-        return Column(release.name, {}, seconds, last)
-    with reading(Path.cwd()) as store:
-        new = [
-            run
-            for run in store.runs()
-            if run.id not in known and f"private:{release.name}" in run.words
-        ]
-        if not new:
-            return Column(release.name, {}, seconds, last or f"exit code {code}")
-        ended = new[-1].ending == State.DONE
-        found = standings(store.outcomes(new[-1].id))
-        broken = None if ended else f"the run {new[-1].id} did not come to its end: {last}"
-        if ended and code and not any(one.failed for one in found.values()):
-            broken = f"exit code {code}: {last}"
-        return Column(release.name, found, seconds, broken)
-
-
-def _width() -> int:
-    return shutil.get_terminal_size().columns
+        found = standings(store.outcomes(runs[-1].id))
+    broken = None
+    if runs[-1].ending != State.DONE:
+        broken = f"the run {runs[-1].id} did not come to its end: {last}"
+    elif code and not any(one.failed for one in found.values()):
+        broken = f"exit code {code}: {last}"
+    return Column(release.name, found, seconds, broken)

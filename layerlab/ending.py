@@ -11,7 +11,7 @@ from layerlab.compare.comparison import Comparison
 from layerlab.errors import LabError, os_sentence
 from layerlab.lab import Lab
 from layerlab.record.run import State
-from layerlab.session import Session, bad_input
+from layerlab.session import Session, refusing
 from layerlab.text import plain
 
 BAD_INPUT = 2
@@ -24,10 +24,8 @@ class Ending:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        try:
+        with refusing():
             self.gates = [grammar.parse(text) for text in session.config.getoption("fail_if")]
-        except LabError as error:
-            raise bad_input(error) from error
         #: Each variant beside the baseline, if one was named.
         self.comparisons: list[Comparison] = []
         #: What the gates say, a line each.
@@ -49,25 +47,25 @@ class Ending:
                 own.leader.finish(interrupted=interrupted)
             if lab and (own.leader or lab.place):
                 several.gather(lab)
+            if lab:
+                self._compare(session, lab)
         except LabError as error:
-            own.reported.append(error)
             self.held = [str(error)]
-        if lab:
-            self._compare(session, lab)
+            own.reported.append(error)
         faulty = own.reported or (own.leader and own.leader.faulty)
         if faulty and session.exitstatus in (0, pytest.ExitCode.TESTS_FAILED):
             session.exitstatus = BAD_INPUT
 
     def _compare(self, session: pytest.Session, lab: Lab) -> None:
-        """Compare the variants with the baseline, and hold them to the gates."""
-        try:
-            self.comparisons = lab.comparisons()
-            broken, self.held = gate.told(self.gates, self.comparisons)
-            if broken and session.exitstatus == pytest.ExitCode.OK:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        except LabError as error:
-            self.held = [str(error)]
-            self.session.reported.append(error)
+        """Compare the variants with the baseline, and hold them to the gates.
+
+        Raises:
+            LabError: the store can't be read, or a gate means nothing here.
+        """
+        self.comparisons = lab.comparisons()
+        broken, self.held = gate.told(self.gates, self.comparisons)
+        if broken and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         own, lab = self.session, self.session.lab

@@ -14,7 +14,7 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.errors import LabError
 from layerlab.lab import Lab
 from layerlab.reports import Reports
-from layerlab.session import Session, bad_input
+from layerlab.session import Session, refusing
 from layerlab.text import plain
 
 
@@ -23,10 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    try:
+    with refusing():
         plugin_options.check(config)
-    except LabError as error:
-        raise bad_input(error) from error
     config.addinivalue_line(
         "markers",
         "experiment(name, packaged=VARIANT): the lab that a test belongs to; some variants are for some "

@@ -4,8 +4,8 @@ import io
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -37,11 +37,20 @@ NEEDS_ENGINE = ("lab", "endpoint")
 BY_ROUNDS = (layer_cache.EXPERIMENT,)
 
 
-def bad_input(cause: LabError) -> pytest.UsageError:
-    """What ends a session for good; pytest lets it pass through with its clean-up done."""
-    error = pytest.UsageError(plain(str(cause)))
-    error.__cause__ = cause
-    return error
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Has what is wrong with what was given end the session for good, in one sentence.
+
+    pytest lets a UsageError pass through with its clean-up done.
+    """
+    try:
+        yield
+    except LabError as error:
+        raise pytest.UsageError(plain(str(error))) from error
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise pytest.UsageError(plain(os_sentence(error))) from error
 
 
 class Session:
@@ -98,16 +107,10 @@ class Session:
     def pytest_sessionstart(self) -> None:
         if self.leader is None:
             return
-        try:
-            known = [variant.name for variant in self.asked.variants()]
-            self.asked.check(known)
-            self.lab = self.leader.begin(self.stack, self.asked.variants(), _set_up())
-        except LabError as error:
-            raise bad_input(error) from error
-        except OSError as error:
-            if error.filename is None:
-                raise
-            raise bad_input(LabError(os_sentence(error))) from error
+        with refusing():
+            variants = self.asked.variants()
+            self.asked.check([variant.name for variant in variants])
+            self.lab = self.leader.begin(self.stack, variants, _set_up())
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -148,26 +151,18 @@ class Session:
         return [f"going on with the run {self.resumed.id}: {which}"]
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        try:
+        with refusing():
             self.asked.check([variant.name for variant in selected(session.items)])
-        except LabError as error:
-            raise bad_input(error) from error
         used = [item for item in session.items if set(NEEDS_ENGINE) & set(_fixtures(item))]
         if not (used or self.resumed) or self.config.getoption("collectonly"):
             return
         self._left.update(filter(None, map(replay.experiment_of, session.items)))
         took = {} if self.member else _set_up()
-        try:
+        with refusing():
             with spending() as took["engine"]:
                 self.endpoint = self._choose()
             if self.resumed or any("lab" in _fixtures(item) for item in used):
                 self._open_lab(self.endpoint, selected(session.items), took)
-        except LabError as error:
-            raise bad_input(error) from error
-        except OSError as error:
-            if error.filename is None:
-                raise
-            raise bad_input(LabError(os_sentence(error))) from error
 
     def _choose(self) -> Endpoint:
         """The engine of this process.

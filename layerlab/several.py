@@ -9,13 +9,13 @@ from layerlab import lab as laboratory
 from layerlab.build.variant import Variant
 from layerlab.engine import fresh, leftovers, standins
 from layerlab.engine.bases import Base
-from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.endpoint import Capabilities, Endpoint
 from layerlab.engine.processors import Spent
 from layerlab.errors import LabError
 from layerlab.folders import record_folder, store_file
 from layerlab.lab import Lab, Settings, recorded_engine
 from layerlab.record.run import RunRecord, State
-from layerlab.record.store import Place, Store, reading
+from layerlab.record.store import Place, Store, begun_since, reading
 from layerlab.show.live import Screen
 
 SHARED = (
@@ -131,24 +131,17 @@ def gather(lab: Lab) -> None:
     lab.engines = []
     for place in lab.store.places(lab.run.id):
         its = ", ".join(experiment for experiment, name in where.items() if name == place.name)
-        about = place.engine
-        lab.engines.append(
-            f"{place.name} ({its or 'no experiment'}): Docker Engine {about['engine']}, API {about['api']}, "
-            f"{about['image_store']} image store, buildx {about['buildx']}, "
-            f"compose {about['compose'] or 'missing'}"
-        )
+        can = Capabilities(**{key: value for key, value in place.engine.items() if key != "host"})
+        lab.engines.append(f"{place.name} ({its or 'no experiment'}): {can.described()}")
 
 
 def lost(project: Path, since: str) -> RunRecord | None:
     """The run on several engines that was begun after a moment and lost one of them, or a worker, for a time."""
-    if not store_file(project).exists():
-        return None
-    with reading(project) as store:
-        for run in store.runs():
-            mine = run.home == leftovers.home() and run.started >= since
-            went = any(place.ends for place in store.places(run.id))
-            if mine and run.ending == State.LOST and went:
-                return run
+    for run in begun_since(project, since):
+        if run.home == leftovers.home() and run.ending == State.LOST:
+            with reading(project) as store:
+                if any(place.ends for place in store.places(run.id)):
+                    return run
     return None
 
 

@@ -25,18 +25,7 @@ SETTINGS = {"rounds": 2, "words": ["-k", "layer_cache"]}
 BUILD = Build(0, 1.5, 1.25, 2048, tuple(replace(s, log=()) for s in steps("ok")), None)
 
 
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / ".layerlab").mkdir()
-    return tmp_path
-
-
-@pytest.fixture
-def store(project: Path) -> Store:
-    return Store(project / ".layerlab" / "store.sqlite")
+pytestmark = pytest.mark.usefixtures("bare")
 
 
 @pytest.fixture

@@ -3,17 +3,16 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import jsonschema
 import pytest
+from beside import rows, wait_for
 
 from conftest import PROJECT
 from layerlab.engine import leftovers
@@ -33,23 +32,6 @@ COPY requirements.txt /app/
 RUN pip install --no-deps -r /dev/null
 COPY main.py /app/
 """
-
-
-def rows(project: Path, query: str) -> list[tuple[object, ...]]:
-    store = project / ".layerlab/store.sqlite"
-    try:
-        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as db:
-            return db.execute(query).fetchall()
-    except sqlite3.OperationalError:
-        return []  # It is just being made.
-
-
-def wait_for(process: subprocess.Popen[str], condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 240
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def layer_cache(kept: list[Kept]) -> list[Kept]:

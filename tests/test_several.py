@@ -22,18 +22,7 @@ A, B = ({"id": name, "engine": "28.5.2"} for name in "ab")
 BASE = {"name": "python:3.11", "image_id": "sha256:a"}
 
 
-@pytest.fixture(autouse=True)
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    (tmp_path / "experiments").mkdir()
-    (tmp_path / ".layerlab").mkdir()
-    return tmp_path
-
-
-@pytest.fixture
-def store(project: Path) -> Store:
-    return Store(project / ".layerlab" / "store.sqlite")
+pytestmark = pytest.mark.usefixtures("bare")
 
 
 def outcome(test: str, *stages: str, told: str | None = None) -> list[Outcome]:
@@ -118,10 +107,10 @@ def test_a_run_is_gone_on_with_on_one_of_its_engines(store: Store) -> None:
 
 
 def test_only_a_run_of_this_command_that_lost_an_engine_is_gone_on_with(
-    store: Store, project: Path
+    store: Store, bare: Path
 ) -> None:
     begun = now()
-    assert several.lost(project, begun) is None
+    assert several.lost(bare, begun) is None
     for name, ending, ends in (
         ("done", State.DONE, 1),
         ("interrupted", State.INTERRUPTED, 1),
@@ -134,10 +123,10 @@ def test_only_a_run_of_this_command_that_lost_an_engine_is_gone_on_with(
         for _ in range(ends):
             store.count_end(name, "one")
         store.end_run(name, ending)
-    found = several.lost(project, begun)
+    found = several.lost(bare, begun)
     assert found is not None
     assert found.id == "lost"
-    assert several.lost(project, "9999") is None
+    assert several.lost(bare, "9999") is None
 
 
 class Node:

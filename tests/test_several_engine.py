@@ -2,15 +2,14 @@
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+from beside import LIMIT_SECONDS, rows, wait_for
 
 from layerlab.engine import leftovers, matrix
 from layerlab.engine.endpoint import Endpoint, probe
@@ -22,9 +21,15 @@ from layerlab.record.store import Store
 
 pytestmark = pytest.mark.engine
 SECOND = Release("28.5", None, "containerd")
-#: Two experiments of about equal length, on one variant.
-WORDS = ("-k", "env_injection or shutdown or healthcheck", "--variant", "production")
-LIMIT_SECONDS = 280
+#: Both engines, in the order in which their workers are started.
+PLACES = ("private", f"private:{SECOND.name}")
+#: Three experiments on one variant, of which none is long.
+WORDS = (
+    *("-k", "env_injection or shutdown or healthcheck", "--variant", "production"),
+    *("--engines", ",".join(PLACES)),
+)
+Begun = Callable[..., subprocess.Popen[str]]
+LabRun = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -38,46 +43,6 @@ def second(endpoint: Endpoint, slim: str) -> Iterator[Endpoint]:
         # A test may have ended it.
         there = probe(SECOND.engine().start(lambda _: None))
         assert leftovers.remaining(there) == []
-
-
-@pytest.fixture
-def begun(project: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Begins ``layerlab run`` on both engines; killed at the end if it lives."""
-    processes: list[subprocess.Popen[str]] = []
-
-    def begin(*words: str) -> subprocess.Popen[str]:
-        spread = ["--engines", f"private,private:{SECOND.name}"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "layerlab", "run", *words, *spread],
-            cwd=project,
-            env={**os.environ, "COLUMNS": "100"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        processes.append(process)
-        return process
-
-    yield begin
-    for process in processes:
-        process.kill()
-
-
-def rows(project: Path, query: str) -> list[tuple[str, ...]]:
-    try:
-        uri = f"file:{project}/.layerlab/store.sqlite?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True)) as db:
-            return db.execute(query).fetchall()
-    except sqlite3.OperationalError:
-        return []  # It is just being made.
-
-
-def wait_for(process: subprocess.Popen[str], condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + LIMIT_SECONDS
-    while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def check_whole(project: Path, said: str) -> set[str]:
@@ -98,20 +63,18 @@ def check_whole(project: Path, said: str) -> set[str]:
         return {place for places in last.values() for place in places}
 
 
-def worker_on(project: Path, process: subprocess.Popen[str], place: str) -> int:
-    """The worker on an engine: xdist starts them in the engines' order."""
-    workers = sorted(children(process.pid))
-    order = ["private", f"private:{SECOND.name}"]
-    return workers[order.index(place)]
+def worker_on(process: subprocess.Popen[str], place: str) -> int:
+    """The worker on an engine."""
+    return sorted(children(process.pid))[PLACES.index(place)]
 
 
 def test_experiments_are_spread_and_come_together_in_one_run(
-    project: Path, begun: Callable[..., subprocess.Popen[str]], endpoint: Endpoint, second: Endpoint
+    project: Path, lab_begun: Begun, endpoint: Endpoint, second: Endpoint
 ) -> None:
-    process = begun(*WORDS)
+    process = lab_begun(*WORDS)
     said, _ = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 0, said
-    assert check_whole(project, said) == {"private", f"private:{SECOND.name}"}
+    assert check_whole(project, said) == set(PLACES)
     for told in ("environment: who wins", "what it took", "Engine: private (", "side by side"):
         assert told in said
     report = (project / ".layerlab/report.html").read_text()
@@ -122,12 +85,12 @@ def test_experiments_are_spread_and_come_together_in_one_run(
 
 @pytest.mark.faults
 def test_a_worker_that_is_killed_costs_its_experiment_alone(
-    project: Path, begun: Callable[..., subprocess.Popen[str]], endpoint: Endpoint, second: Endpoint
+    project: Path, lab_begun: Begun, endpoint: Endpoint, second: Endpoint
 ) -> None:
-    process = begun(*WORDS)
+    process = lab_begun(*WORDS)
     wait_for(process, lambda: rows(project, "SELECT 1 FROM outcome WHERE stage = 'call'"))
     ((place,),) = rows(project, "SELECT DISTINCT place FROM outcome LIMIT 1")
-    os.kill(worker_on(project, process, place), signal.SIGKILL)
+    os.kill(worker_on(process, place), signal.SIGKILL)
     said, _ = process.communicate(timeout=LIMIT_SECONDS)
     assert process.returncode == 0, said
     assert "for what was lost" in said
@@ -139,12 +102,13 @@ def test_a_worker_that_is_killed_costs_its_experiment_alone(
 @pytest.mark.parametrize("order", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_a_run_on_several_engines_that_is_ended_leaves_nothing(
     project: Path,
-    begun: Callable[..., subprocess.Popen[str]],
+    lab_begun: Begun,
+    lab_run: LabRun,
     endpoint: Endpoint,
     second: Endpoint,
     order: signal.Signals,
 ) -> None:
-    process = begun(*WORDS)
+    process = lab_begun(*WORDS)
     places = "SELECT DISTINCT place FROM outcome"
     wait_for(process, lambda: len(rows(project, places)) == 2)
     workers = list(children(process.pid))
@@ -159,23 +123,16 @@ def test_a_run_on_several_engines_that_is_ended_leaves_nothing(
         for engine in (endpoint, second):
             leftovers.remove_dead(engine)
     assert leftovers.remaining(endpoint) == leftovers.remaining(second) == []
-    resumed = subprocess.run(
-        [sys.executable, "-m", "layerlab", "run", "--resume"],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
+    resumed = lab_run("--resume")
     assert resumed.returncode == 0, resumed.stdout + resumed.stderr
     check_whole(project, resumed.stdout)
 
 
 @pytest.mark.faults
 def test_an_engine_that_dies_costs_its_experiment_alone(
-    project: Path, begun: Callable[..., subprocess.Popen[str]], endpoint: Endpoint, second: Endpoint
+    project: Path, lab_begun: Begun, endpoint: Endpoint, second: Endpoint
 ) -> None:
-    process = begun(*WORDS)
+    process = lab_begun(*WORDS)
     ours = ("ps", "--quiet", "--filter", f"label={leftovers.HOME_LABEL}={leftovers.home()}")
     wait_for(process, lambda: second.run(*ours, doing="looking for containers"))
     SECOND.engine().stop()

@@ -29,9 +29,7 @@ def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     if found is not None:
         return found
     try:
-        engine = own(asked)
-        here = engine.start(progress)
-        return probe(engine.from_afar() if engine.over_tls else here)
+        return probe(own(asked).start(progress))
     except LabError as error:
         if asked or lacking() is None:
             raise

@@ -96,8 +96,14 @@ def leash() -> tuple[str, ...]:
     return (found, "--pdeathsig", "TERM") if found else ()
 
 
-def end(process: subprocess.Popen[str], wait: Callable[[float], object]) -> None:
+def end(
+    process: subprocess.Popen[str],
+    wait: Callable[[float], object],
+    seconds: float = _END_SECONDS,
+) -> None:
     """End a process that leads a group, with all of that group; ``wait`` is how it is waited for.
+
+    What does not end by itself in so many ``seconds`` is killed.
 
     `docker` runs a plugin as a process of its own, which would go on making containers.
     """
@@ -106,7 +112,7 @@ def end(process: subprocess.Popen[str], wait: Callable[[float], object]) -> None
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, order)
         with suppress(subprocess.TimeoutExpired):
-            wait(_END_SECONDS)
+            wait(seconds)
 
 
 def last_lines(text: str, count: int = 6) -> str:

@@ -56,6 +56,17 @@ class Capabilities:
     #: What the engine calls itself: one ID for as long as its data root lives; "" where not known.
     id: str = ""
 
+    def described(self) -> str:
+        """The engine, its image store and the client tools, for people."""
+        parts = [
+            f"Docker Engine {self.engine}",
+            f"API {self.api}",
+            f"{self.image_store} image store",
+            f"buildx {self.buildx}",
+            f"compose {self.compose or 'missing'}",
+        ]
+        return ", ".join(parts + ["rootless"] * self.rootless)
+
 
 @dataclass(frozen=True)
 class Endpoint:
@@ -152,15 +163,7 @@ class Endpoint:
         can = self.capabilities
         if can is None:
             return f"{self.host} (from {self.origin})"
-        parts = [
-            f"Docker Engine {can.engine}",
-            f"API {can.api}",
-            f"{can.image_store} image store",
-            f"buildx {can.buildx}",
-            f"compose {can.compose or 'missing'}",
-        ]
-        kind = ["rootless"] * can.rootless + ["remote"] * self.remote
-        return ", ".join(parts + kind) + f" ({self.origin})"
+        return f"{can.described()}{', remote' * self.remote} ({self.origin})"
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> str:

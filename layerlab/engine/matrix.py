@@ -83,8 +83,7 @@ def running(release: Release, progress: Callable[[str], None]) -> Iterator[Endpo
     lock = own.folder.parent / f"{release.name}.lock"
     with exclusive(lock, progress, f"waiting for another run on the engine {release.name}"):
         try:
-            here = own.start(progress)
-            yield probe(own.from_afar() if release.remote else here)
+            yield probe(own.start(progress))
         finally:
             own.stop()
 

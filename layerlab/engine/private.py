@@ -157,7 +157,7 @@ class PrivateEngine:
             LabError: this machine can't have one, or it does not start (with its last log lines).
         """
         if self.running:
-            return self.endpoint()
+            return self._reached()
         if lack := lacking():
             raise LabError(lack)
         if len(os.fsencode(self.folder)) > LONGEST_FOLDER:
@@ -173,7 +173,10 @@ class PrivateEngine:
                 self._end()
                 progress("starting the private engine")
                 self._launch(progress)
-        return self.endpoint()
+        return self._reached()
+
+    def _reached(self) -> Endpoint:
+        return self.from_afar() if self.over_tls else self.endpoint()
 
     def stop(self) -> None:
         """Stop the engine with all its containers; images, volumes and the build cache stay."""

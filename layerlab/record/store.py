@@ -332,6 +332,18 @@ def reading(project: Path) -> Store:
     return Store(path, wait_seconds=READ_WAIT_SECONDS)
 
 
+def begun_since(project: Path, moment: str) -> list[RunRecord]:
+    """The runs of a project that began at a moment, as :func:`now` writes it, or later; [] where it has no store.
+
+    Raises:
+        LabError: the store can't be used.
+    """
+    if not store_file(project).exists():
+        return []
+    with reading(project) as store:
+        return [run for run in store.runs() if run.started >= moment]
+
+
 def now() -> str:
     """This moment as the store writes it: ISO 8601 in UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
