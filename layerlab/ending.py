@@ -35,6 +35,10 @@ class Ending:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         own, lab = self.session, self.session.lab
         stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+        enough = bool(session.shouldfail)
+        if own.leader and enough and session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            # That is what xdist takes `-x` for.
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
         interrupted = session.exitstatus in stopped
         if lab and interrupted and lab.ending == State.DONE:
             lab.ending = State.INTERRUPTED
@@ -44,7 +48,7 @@ class Ending:
             return
         try:
             if own.leader:
-                own.leader.finish(interrupted=interrupted)
+                own.leader.finish(interrupted=interrupted, enough=enough)
             if lab and (own.leader or lab.place):
                 several.gather(lab)
             if lab:

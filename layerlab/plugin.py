@@ -50,7 +50,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     try:
         return (yield)
     except pytest.UsageError as error:
-        if not isinstance(error.__cause__, LabError):
+        if not isinstance(error.__cause__, LabError | OSError):
             raise
         print(f"layerlab: {error}", file=sys.stderr)
         return BAD_INPUT

@@ -8,6 +8,8 @@ from layerlab.errors import LabError
 
 #: Options that say where a run on several engines is measured, and not what.
 _WHERE = ("--engines", "--numprocesses", "-n")
+#: What xdist takes for a number of workers that it counts itself.
+_COUNTED = ("auto", "logical")
 
 
 def add(parser: pytest.Parser) -> None:
@@ -154,7 +156,7 @@ def without_engines(words: Sequence[str]) -> list[str]:
         if word in _WHERE:
             next(rest, None)
         elif not word.startswith(("--engines=", "--numprocesses=")) and not (
-            word.startswith("-n") and word[2:].lstrip("=").isdigit()
+            word.startswith("-n") and (word[2:].lstrip("=").isdigit() or word[2:] in _COUNTED)
         ):
             kept.append(word)
     return kept

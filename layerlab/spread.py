@@ -54,7 +54,10 @@ class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
 
     def __init__(self, config: pytest.Config, log: Any) -> None:
         super().__init__(config, log)
+        #: What workers had begun that died.
         self.lost: list[str] = []
+        #: What nobody was left to do.
+        self.undone: list[str] = []
         #: Whether another worker takes the place of the one that goes now.
         self.replacing = False
 
@@ -64,7 +67,8 @@ class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
     def remove_node(self, node: WorkerController) -> None:
         """Forget a worker that ended or died."""
         work = self.assigned_work.pop(node)
-        self.lost += [scope for scope, tests in work.items() if not all(tests.values())]
+        lost = self.lost if self.replacing else self.undone
+        lost += [scope for scope, tests in work.items() if not all(tests.values())]
         if self.collection is None:
             self.registered_collections.pop(node, None)
             if not self.replacing:
@@ -75,10 +79,10 @@ class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
 
     def give_up(self) -> None:
         """Nobody is left to do what is left."""
-        self.lost += self.workqueue
+        self.undone += self.workqueue
         self.workqueue.clear()
         for work in self.assigned_work.values():
-            self.lost += [scope for scope, tests in work.items() if not all(tests.values())]
+            self.undone += [scope for scope, tests in work.items() if not all(tests.values())]
 
 
 class Leader:
@@ -117,8 +121,10 @@ class Leader:
         self.lab = stack.enter_context(led)
         return self.lab
 
-    def finish(self, *, interrupted: bool) -> None:
+    def finish(self, *, interrupted: bool, enough: bool) -> None:
         """Gather what the workers left, and say how the run ended.
+
+        ``enough``: as many tests failed as the user wanted to see (``-x``), and the others were not wanted.
 
         Raises:
             LabError: the store can't be read.
@@ -130,12 +136,13 @@ class Leader:
             return
         assert self._scheduler is not None
         self._scheduler.give_up()
-        names = ", ".join(dict.fromkeys(self._scheduler.lost))
+        undone = () if enough else self._scheduler.undone
+        names = ", ".join(dict.fromkeys([*self._scheduler.lost, *undone]))
         if names:
             self.lab.notes.append(f"An engine or the worker on it went away; lost: {names}.")
         elif self.faulty and not self.lab.store.outcomes(self.lab.run.id):
             return  # No worker could begin.
-        lost = bool(names) or self._unwritten
+        lost = (bool(names) and not enough) or self._unwritten
         self.lab.ending = State.LOST if lost else State.DONE
         self.faulty = self.faulty or lost
 

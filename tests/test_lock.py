@@ -1,11 +1,13 @@
 """The lock between processes: one holder, also where a holder removes the lock's folder."""
 
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from layerlab.engine.lock import exclusive
+from layerlab.engine.lock import alone, exclusive
 
 
 def quiet(_: str) -> None:
@@ -69,3 +71,28 @@ def test_a_removed_lock_keeps_nobody_out_and_nobody_relies_on_it(tmp_path: Path)
     third_go.set()
     thread.join()
     third.join()
+
+
+def test_nobody_is_alone_while_a_process_shares(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "users"
+    program = f"""
+from pathlib import Path
+from layerlab.engine.lock import share
+share(Path({str(file)!r}))
+share(Path({str(file)!r}))
+print("shared", flush=True)
+input()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "shared\n"
+        with alone(file) as nobody:
+            assert not nobody
+        process.communicate("end\n")
+    with alone(file) as nobody:
+        assert nobody

@@ -43,6 +43,7 @@ def outcome(test: str, *stages: str, told: str | None = None) -> list[Outcome]:
         (["-k", "cache", "--engines", "a,b", "-n", "2"], ["-k", "cache"]),
         (["--engines=a,b", "-n2", "--rounds", "4"], ["--rounds", "4"]),
         (["--numprocesses=2", "--variant", "-new"], ["--variant", "-new"]),
+        (["-nauto", "-k", "cache"], ["-k", "cache"]),
     ],
 )
 def test_what_a_run_measures_does_not_depend_on_its_engines(
@@ -168,6 +169,7 @@ def test_what_a_dead_worker_had_is_lost_and_the_others_do_the_rest(scheduler: By
     begin(scheduler, first, second)
     assert (first.told, second.told) == ([0, 1, 2, 3], [4, 5, 6, 7])
     scheduler.mark_test_complete(first, 0)
+    scheduler.replacing = True
     scheduler.remove_node(first)
     assert scheduler.lost == ["experiments/test_a.py"]
     for index in range(4, 8):
@@ -177,7 +179,7 @@ def test_what_a_dead_worker_had_is_lost_and_the_others_do_the_rest(scheduler: By
         scheduler.mark_test_complete(second, index)
     assert scheduler.tests_finished
     scheduler.give_up()
-    assert scheduler.lost == ["experiments/test_a.py"]
+    assert (scheduler.lost, scheduler.undone) == (["experiments/test_a.py"], [])
 
 
 @pytest.mark.parametrize("collected", [False, True])
@@ -205,7 +207,8 @@ def test_a_worker_that_can_t_begin_is_not_waited_for(scheduler: ByExperiment) ->
     assert second.told[:4] == [0, 1, 2, 3]
     scheduler.remove_node(second)
     scheduler.give_up()
-    assert set(scheduler.lost) == {f"experiments/test_{name}.py" for name in "abc"}
+    assert scheduler.lost == []
+    assert set(scheduler.undone) == {f"experiments/test_{name}.py" for name in "abc"}
 
 
 def test_a_shared_run_lives_as_long_as_one_of_its_processes() -> None:

@@ -12,6 +12,8 @@ from layerlab.engine import matrix, tls
 from layerlab.engine.client import Client, users_client
 from layerlab.engine.command import run
 from layerlab.engine.endpoint import DEFAULT_SOCKET, Endpoint, probe
+from layerlab.engine.lock import share
+from layerlab.engine.matrix import Release
 from layerlab.engine.private import PrivateEngine, lacking, private_engine
 from layerlab.errors import LabError
 
@@ -22,12 +24,16 @@ PRIVATE = "private"
 def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     """The engine to use, running and probed: :func:`find`, or one of our own, started.
 
+    That of an older release is not stopped by ``lab matrix`` for as long as this process lives.
+
     Raises:
         LabError: what was named does not answer, or there is none and none can be started.
     """
     found = find(asked)
     if found is not None:
         return found
+    if release := release_of(asked):
+        share(release.users)
     try:
         return probe(own(asked).start(progress))
     except LabError as error:
@@ -44,8 +50,18 @@ def own(asked: str | None) -> PrivateEngine:
     Raises:
         LabError: there is no such release.
     """
+    release = release_of(asked)
+    return release.engine() if release else private_engine()
+
+
+def release_of(asked: str | None) -> Release | None:
+    """The release that a word names; None where it names none.
+
+    Raises:
+        LabError: there is no such release.
+    """
     release = asked.partition(":")[2] if asked and _is_ours(asked) else ""
-    return matrix.named(release).engine() if release else private_engine()
+    return matrix.named(release) if release else None
 
 
 def _is_ours(asked: str) -> bool:

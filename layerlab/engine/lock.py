@@ -29,6 +29,29 @@ def exclusive(file: Path, progress: Callable[[str], None], busy: str) -> Iterato
                 return
 
 
+def share(file: Path) -> None:
+    """Hold ``file`` together with other processes for as long as this one lives, however it ends.
+
+    Waits for one that has it :func:`alone`.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    # The descriptor is never closed: its end is this process's.
+    fcntl.flock(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_SH)
+
+
+@contextmanager
+def alone(file: Path) -> Iterator[bool]:
+    """Whether no process holds ``file`` by :func:`share`; while that is so, none begins to."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def _is_still_there(file: Path, lock: IO[str]) -> bool:
     try:
         return os.path.samestat(file.stat(), os.fstat(lock.fileno()))

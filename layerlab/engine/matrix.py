@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from layerlab.engine import private
 from layerlab.engine.endpoint import Endpoint, probe
-from layerlab.engine.lock import exclusive
+from layerlab.engine.lock import alone, exclusive
 from layerlab.engine.packages import this_distribution
 from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.engine.tools import Tools
@@ -30,6 +31,11 @@ class Release:
     @property
     def name(self) -> str:
         return f"{self.version}-{self.image_store}{'-tls' * self.remote}"
+
+    @property
+    def users(self) -> Path:
+        """The lock that processes share which use this release's engine."""
+        return cache_folder() / "engines" / f"{self.name}.users"
 
     def engine(self) -> PrivateEngine:
         """This user's engine of this release; it need not exist yet.
@@ -72,9 +78,9 @@ def named(name: str) -> Release:
 
 @contextmanager
 def running(release: Release, progress: Callable[[str], None]) -> Iterator[Endpoint]:
-    """The engine of a release, running and probed; it is stopped at the end.
+    """The engine of a release, running and probed; it is stopped at the end, unless a run uses it.
 
-    Another process that wants the same engine waits, since this one would stop it.
+    Another process that comes here for the same engine waits.
 
     Raises:
         LabError: this machine can't have the engine, or it does not start.
@@ -85,7 +91,11 @@ def running(release: Release, progress: Callable[[str], None]) -> Iterator[Endpo
         try:
             yield probe(own.start(progress))
         finally:
-            own.stop()
+            with alone(release.users) as unused:
+                if unused:
+                    own.stop()
+                else:
+                    progress(f"the engine {release.name} is used by another run: it stays")
 
 
 def lacking() -> str | None:
