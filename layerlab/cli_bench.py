@@ -45,7 +45,12 @@ FORMATS = ("markdown", "html", "json")
 
 
 def bench(words: list[str]) -> int:
-    """Measure; returns 0, 1 where a gate is broken, 2 where something could not be measured."""
+    """Measure; returns 0, 1 where a gate is broken, 2 where something could not be measured.
+
+    Raises:
+        LabError: what was given is wrong.
+        KeyboardInterrupt: it was ended; what was measured in whole rounds is shown and written.
+    """
     given = _parser().parse_args(words)
     here = called_from()
     gates = [grammar.parse(text) for text in given.fail_if]
@@ -85,6 +90,8 @@ def bench(words: list[str]) -> int:
         with reading(settings.project) as store:
             text = exported(store, store.run(lab.run.id), result.comparisons)
         file.write_text(text, encoding="utf-8")
+    if result.interrupted:  # when all is shown
+        raise KeyboardInterrupt
     return _judged(result, gates)
 
 

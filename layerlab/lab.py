@@ -125,6 +125,8 @@ class Lab:
         self.place = ""
         #: The engines of the run, for people.
         self.engines = [endpoint.described()]
+        #: Their releases, each once.
+        self.releases = [endpoint.can.engine]
         #: What each lab measured, by its experiment's name.
         self.results: dict[str, Result] = {}
         #: What experiments showed that another process of this run measured, by their names.

@@ -80,7 +80,7 @@ def page(lab: Lab, chapters: Sequence[Chapter], comparisons: Sequence[Comparison
     whole = f"{count(len(chapters), 'experiment')} on {count(len(variants), 'variant')}"
     # A bench may have gone on for longer than it was asked to.
     rounds = count(max([lab.settings.rounds, *(one.round for one in samples)]), "round")
-    headline = f"{whole}, {rounds}, Docker Engine {lab.endpoint.can.engine}"
+    headline = f"{whole}, {rounds}, Docker Engine {' and '.join(lab.releases)}"
     if failures:
         headline += f"; {count(len(failures), 'variant')} could not be measured"
     titles = [one.question for one in chapters]

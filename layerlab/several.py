@@ -121,18 +121,24 @@ def joined(
 
 
 def gather(lab: Lab) -> None:
-    """Have the lab of a run on several engines say which of them measured what.
+    """Have the lab of a run on several engines say which of them measured what, and on which bases.
 
     Raises:
         LabError: the store can't be read.
     """
     where = {one.experiment: one.place for one in lab.store.outcomes(lab.run.id)}
-    lab.bases = lab.bases or [Base(**base) for base in lab.store.run(lab.run.id).bases]
     lab.engines = []
+    releases: list[str] = []
     for place in lab.store.places(lab.run.id):
         its = ", ".join(experiment for experiment, name in where.items() if name == place.name)
         can = Capabilities(**{key: value for key, value in place.engine.items() if key != "host"})
         lab.engines.append(f"{place.name} ({its or 'no experiment'}): {can.described()}")
+        releases.append(can.engine)
+        # A stand-in need not be the same image everywhere.
+        bases = [Base(**base) for base in place.bases]
+        had = {(base.name, base.image_id) for base in lab.bases}
+        lab.bases += [base for base in bases if (base.name, base.image_id) not in had]
+    lab.releases = list(dict.fromkeys(releases))
 
 
 def lost(project: Path, since: str) -> RunRecord | None:

@@ -53,7 +53,7 @@ def drip(head: bytes) -> Callable[[socket.socket], None]:
 def test_an_answer_that_drips_ends_in_time(head: bytes) -> None:
     begun = time.monotonic()
     with served(drip(head)) as url, pytest.raises(TimeoutError):
-        asking.get(url, "/", 0.4)
+        asking.get(url, "/", 0.2)
     assert time.monotonic() - begun < 2
 
 

@@ -1,16 +1,21 @@
 """`bench` on a real engine, as a user runs it: small projects, each with a few Dockerfiles."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from beside import rows, wait_for
 
 from layerlab.build import ignore, snapshot
+from layerlab.build.buildx import going_on
 from layerlab.build.variant import load
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
@@ -233,11 +238,12 @@ def test_values_of_arguments_and_secrets_are_nowhere(
     assert "0f-the" not in done.stdout + done.stderr
 
 
-def test_ctrl_c_leaves_nothing(here: Path, write: Callable[..., None], endpoint: Endpoint) -> None:
-    write(old=OLD, new=NEW)
+@contextmanager
+def begun(here: Path, endpoint: Endpoint, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A bench of 50 rounds on its way."""
     files = ("-f", "old.Dockerfile", "-f", "new.Dockerfile")
     process = subprocess.Popen(
-        [sys.executable, "-m", "layerlab", "bench", *files, "--rounds", "50", "project"],
+        [sys.executable, "-m", "layerlab", "bench", *files, "--rounds", "50", *words, "project"],
         cwd=here,
         env=environment(endpoint, here),
         stdout=subprocess.PIPE,
@@ -245,18 +251,51 @@ def test_ctrl_c_leaves_nothing(here: Path, write: Callable[..., None], endpoint:
         text=True,
     )
     try:
-        deadline = time.monotonic() + 60
-        while not leftovers.remaining(endpoint) and time.monotonic() < deadline:
-            time.sleep(0.2)
-        assert leftovers.remaining(endpoint)
-        process.send_signal(signal.SIGINT)
-        said, _ = process.communicate(timeout=60)
+        yield process
     finally:
         process.kill()
+
+
+def test_ctrl_c_leaves_nothing(here: Path, write: Callable[..., None], endpoint: Endpoint) -> None:
+    write(old=OLD, new=NEW)
+    with begun(here, endpoint) as process:
+        wait_for(process, lambda: leftovers.remaining(endpoint))
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert leftovers.remaining(endpoint) == []
     with Store(here / ".layerlab" / "store.sqlite") as store:
         assert [(one.kind, one.ending) for one in store.runs()] == [("bench", "interrupted")]
+
+
+def test_ctrl_c_shows_what_was_measured(
+    here: Path, write: Callable[..., None], endpoint: Endpoint
+) -> None:
+    write(old=OLD, new=NEW)
+    with begun(here, endpoint, "--markdown", "out.md", "--json", "out.json") as process:
+        wait_for(process, lambda: rows(here, "SELECT 1 FROM sample WHERE round = 3"))
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert row(said, "image, layers")[-1] == "larger"
+    assert row(said, "cold build")[-1] != "measured"
+    assert re.search(r"Interrupted after \d rounds: what is said is said of what was", said)
+    assert said.endswith("layerlab: interrupted\n")
+    assert "| image, layers" in (here / "out.md").read_text()
+    assert json.loads((here / "out.json").read_text())["run"]["state"] == "interrupted"
+    assert leftovers.remaining(endpoint) == []
+
+
+def test_builds_of_others_are_seen(here: Path, endpoint: Endpoint, slim: str) -> None:
+    (here / "Dockerfile").write_text(f"FROM {slim}\nRUN sleep 60 # {time.time()}\n")
+    words = endpoint.command("buildx", "build", "--progress", "plain", str(here))
+    assert going_on(endpoint) == 0
+    with subprocess.Popen(
+        words, env=endpoint.environ(), stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        wait_for(process, lambda: going_on(endpoint) == 1)
+        process.send_signal(signal.SIGINT)
+    assert going_on(endpoint) == 0
 
 
 @pytest.mark.parametrize(

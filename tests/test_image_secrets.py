@@ -307,7 +307,8 @@ def test_nothing_of_a_value_is_told(
     value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    saved, values = tmp_path / "saved.tar", tmp_path / "values"
+    monkeypatch.chdir(tmp_path)  # whose name may be wider
+    saved, values = Path("saved.tar"), Path("values")
     saved.write_bytes(secret_bearing(value))
     values.write_text(value)
     code, told = command([str(saved), "--values", str(values)], capsys)

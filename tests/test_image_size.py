@@ -141,10 +141,10 @@ def test_an_effect_is_told_from_none(tmp_path: Path, now: int, effect: str) -> N
 
 
 def test_how_much_the_base_alone_saves() -> None:
-    large = anatomy(layer(file("b", 90 * MB)), layer(file("a", 10 * MB)), base=1, name="single")
-    small = anatomy(layer(file("b", 30 * MB)), layer(file("a", 5 * MB)), base=1, name="multi")
+    large = anatomy(layer(file("b", 9 * MB)), layer(file("a", 1 * MB)), base=1, name="single")
+    small = anatomy(layer(file("b", 3 * MB)), layer(file("a", MB // 2)), base=1, name="multi")
     assert image_size.compare(small, large) == (
-        "multi is 65.0 MB smaller than single; 60.0 MB of that (92%) is the base alone."
+        "multi is 6.5 MB smaller than single; 6.0 MB of that (92%) is the base alone."
     )
 
 

@@ -324,13 +324,13 @@ def test_things_start_together_and_one_that_fails_stops_no_other() -> None:
 
     @contextmanager
     def thing(name: str, problem: Exception | None = None) -> Iterator[str]:
-        time.sleep(0.2)
+        time.sleep(0.05)
         if problem:
             raise problem
         try:
             yield name
         finally:
-            time.sleep(0.2)
+            time.sleep(0.05)
             log.append(name)
 
     bad = LabError("no")

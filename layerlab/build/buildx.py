@@ -1,5 +1,6 @@
 """One measured build: ``docker buildx build`` with its raw progress."""
 
+import json
 import os
 import selectors
 import signal
@@ -16,6 +17,7 @@ from layerlab.build.watch import LOOK_SECONDS, Watch, options
 from layerlab.engine.command import leash
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.limits import Confinement
+from layerlab.errors import LabError
 
 #: How long a client that was told to stop may take to make the engine stop too.
 STOP_SECONDS = 15
@@ -139,6 +141,16 @@ def build(
         steps=steps,
         failure=failure,
     )
+
+
+def going_on(endpoint: Endpoint) -> int:
+    """How many builds an engine is at work on, whoever's; 0 where its BuildKit keeps no record of them."""
+    words = ("buildx", "history", "ls", "--format={{json .}}")
+    try:
+        listed = endpoint.run(*words, doing="listing the engine's builds", timeout=10)
+        return sum(json.loads(line)["status"] == "Running" for line in listed.splitlines())
+    except (LabError, ValueError, KeyError):
+        return 0
 
 
 def _read(

@@ -196,7 +196,10 @@ def repo_digest(name: str, image: Mapping[str, Any]) -> str | None:
 
 
 def described(bases: Sequence[Base]) -> str:
-    """One line for under a table: which bases were official, and which were stand-ins."""
+    """One line for under a table: which bases were official, and which were stand-ins.
+
+    One that several engines have is named once.
+    """
     parts = []
     for base in bases:
         if base.standin:
@@ -207,10 +210,10 @@ def described(bases: Sequence[Base]) -> str:
             official = registry(base.name) == "docker.io" and "/" not in familiar(base.name)
             kind = f"{'official' if official else 'pulled'} ({base.digest[:19]})"
         parts.append(f"{base.name} {kind}")
-    made = [base.name for base in bases if base.standin]
+    made = list(dict.fromkeys(base.name for base in bases if base.standin))
     if made:
         parts.append(f"{', '.join(made)} stand-in{'s' * (len(made) > 1)} from Debian packages")
-    return "; ".join(parts) or "none"
+    return "; ".join(dict.fromkeys(parts)) or "none"
 
 
 def build_contexts(bases: Sequence[Base]) -> list[tuple[str, str]]:

@@ -46,7 +46,10 @@ def measure(lab: Lab, plan: Plan) -> Benched:
     """Prime each variant, and measure it in rounds, in which the baseline has two turns.
 
     A variant that can't be built is a problem of the result; the others go on. Without a baseline, or without
-    another variant, there are no rounds.
+    another variant, there are no rounds. Ctrl-C ends it after what has been measured, if that is a round or more.
+
+    Raises:
+        KeyboardInterrupt: before the end of the first round.
     """
     names = [variant.name for variant in plan.variants]
     builds: dict[str, dict[str, list[Build]]] = {
@@ -64,7 +67,12 @@ def measure(lab: Lab, plan: Plan) -> Benched:
             result.lost, lab.ending = problem, State.LOST
         except KeyboardInterrupt:
             lab.store.end_run(lab.run.id, State.INTERRUPTED)
-            raise
+            if not result.rounds:
+                raise
+            result.interrupted, lab.ending = True, State.INTERRUPTED
+            seen = f"Interrupted after {counted(result.rounds, 'round')}"
+            result.findings.append(f"{seen}: what is said is said of what was measured until then.")
+    bench.conclude()
     bench.compare()
     return result
 
@@ -81,6 +89,8 @@ class _Bench:
         self._keeper = Keeper(lab, self._snapshot.digest)
         #: How often each entrant failed one after another.
         self._failures: dict[Entrant, int] = {}
+        #: A round each.
+        self._conditions: list[Conditions] = []
 
     def prime(self) -> None:
         """Build each variant of the project as it is, and take its image apart."""
@@ -119,11 +129,10 @@ class _Bench:
         if len(entrants) < _FEWEST:
             return
         count = self._lab.settings.rounds
-        found: list[Conditions] = []
         begun, longest = time.monotonic(), 0.0
         for number, order in interleaved(entrants, count if limit is None else _MOST_ROUNDS):
             round_begun = time.monotonic()
-            with conditions.looked_at(self._lab.run, found):
+            with conditions.looked_at(self._lab, self._conditions):
                 self._round(number, order)
             result.rounds = number
             longest = max(longest, time.monotonic() - round_begun)
@@ -138,8 +147,13 @@ class _Bench:
                 break
             if number >= count:
                 self._lab.screen.more(len(entrants) * self.turns)
-        result.findings += [f"Noise: {one}." for one in disturbances(conditions.typical(found))]
-        result.findings += self._silent_edits()
+
+    def conclude(self) -> None:
+        """Say what a reader of the rounds must know."""
+        if self._conditions:
+            noise = disturbances(conditions.typical(self._conditions))
+            self._result.findings += [f"Noise: {one}." for one in noise]
+        self._result.findings += self._silent_edits()
 
     def compare(self) -> None:
         """Judge each variant by what was measured until now."""

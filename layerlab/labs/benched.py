@@ -33,6 +33,8 @@ class Benched:
     unserved: dict[str, LabError] = field(default_factory=dict)
     #: What ended the bench before its time.
     lost: LabError | None = None
+    #: Whether the user ended it after some of its rounds.
+    interrupted: bool = False
     #: How many rounds there were.
     rounds: int = 0
     #: What a reader must know: which files are edited, a noisy machine.

@@ -6,18 +6,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from layerlab.build.buildx import going_on
 from layerlab.compare.noise import Conditions
 from layerlab.engine import leftovers, processors
-from layerlab.engine.leftovers import Run
+from layerlab.lab import Lab
 
 #: For so long layerlab does nothing before each round, to see what others do.
 _LOOK_SECONDS = 0.3
 
 
 @contextmanager
-def looked_at(run: Run, found: list[Conditions]) -> Iterator[None]:
+def looked_at(lab: Lab, found: list[Conditions]) -> Iterator[None]:
     """Add the conditions of a round, which is the body, to those that were ``found``."""
-    load = os.getloadavg()[0]
+    load, builds = os.getloadavg()[0], going_on(lab.endpoint)
     before = processors.read()
     time.sleep(_LOOK_SECONDS)
     begun = processors.read()
@@ -31,13 +32,14 @@ def looked_at(run: Run, found: list[Conditions]) -> Iterator[None]:
             load=load,
             others=did.busy / did.total if did and did.total else None,
             steal=whole.steal / whole.total if whole and whole.total else None,
-            runs=len(leftovers.alive() - {run.id}),
+            runs=len(leftovers.alive() - {lab.run.id}),
+            builds=builds,
         )
     )
 
 
 def typical(found: Sequence[Conditions]) -> Conditions:
-    """What the rounds had in common: medians, and the most of other runs.
+    """What the rounds had in common: medians, and the most of other runs and builds.
 
     Of the load only what was there before the first round is others'.
     """
@@ -49,4 +51,5 @@ def typical(found: Sequence[Conditions]) -> Conditions:
         others=statistics.median(others) if others else None,
         steal=statistics.median(steal) if steal else None,
         runs=max(one.runs for one in found),
+        builds=max(one.builds for one in found),
     )
