@@ -90,9 +90,11 @@ def bench(words: list[str]) -> int:
         with reading(settings.project) as store:
             text = exported(store, store.run(lab.run.id), result.comparisons)
         file.write_text(text, encoding="utf-8")
+    failed = _problems(result)
     if result.interrupted:  # when all is shown
         raise KeyboardInterrupt
-    return _judged(result, gates)
+    broken = _judged(result, gates)
+    return 2 if failed else int(broken)
 
 
 def _write(lab: Lab, result: Benched, files: Mapping[str, Path | None]) -> None:
@@ -282,16 +284,20 @@ def _footnotes(lab: Lab) -> list[str]:
     return [*footnotes(lab)[:-1], f"Run {lab.run.id}; samples: {shown(lab.store.path)}"]
 
 
-def _judged(result: Benched, gates: Sequence[gate.Gate]) -> int:
-    """What went wrong, a line each, and the exit code."""
+def _problems(result: Benched) -> bool:
+    """Print what could not be measured, a line each; returns whether there is something."""
     problems = [*result.problems.values(), *result.unserved.values()]
     problems += [result.lost] if result.lost else []
     for problem in problems:
         print(f"layerlab: {plain(str(problem))}", file=sys.stderr)
-    comparisons = result.comparisons if gates else ()
-    if not comparisons:
-        return 2 if problems else 0
-    broken, lines = gate.told(gates, comparisons)
+    return bool(problems)
+
+
+def _judged(result: Benched, gates: Sequence[gate.Gate]) -> bool:
+    """Print what the gates say, a line each; returns whether one is broken."""
+    if not (gates and result.comparisons):
+        return False
+    broken, lines = gate.told(gates, result.comparisons)
     for line in lines:
         print(f"layerlab: {plain(line)}", file=sys.stderr)
-    return 2 if problems else int(broken)
+    return broken

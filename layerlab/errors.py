@@ -18,5 +18,8 @@ class Unmet(AssertionError):
 
 
 def os_sentence(error: OSError) -> str:
-    """A failed file operation in one sentence: a full disk, a missing right, …"""
-    return f"{error.filename}: {error.strerror}: see to it that this can be written, then run again"
+    """A failed file operation in one sentence: a full disk, a missing right, …
+
+    Python does not say whether it was one that reads or one that writes.
+    """
+    return f"{error.filename}: {error.strerror}: see to it that this can be read and written, then run again"

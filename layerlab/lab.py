@@ -215,9 +215,10 @@ class Lab:
         ended = life.ended(self.endpoint, self._life)
         if ended is None:
             return problem
+        then = "go on with `./lab run --resume`" if self.settings.kind == "run" else "begin anew"
         self._lost = RunLost(
             f"{ended}: what was in flight is lost, what was measured before is kept; see that it runs, "
-            f"then go on with `./lab run --resume`; the first that was noticed:\n    {problem}"
+            f"then {then}; the first that was noticed:\n    {problem}"
         )
         return self._lost
 
@@ -431,7 +432,11 @@ def opened(
             lab.go_on(resumed)
         else:
             lab.begin(variants)
-        yield lab
+        try:
+            yield lab
+        except KeyboardInterrupt:
+            lab.store.end_run(run.id, State.INTERRUPTED)
+            raise
         lab.store.end_run(run.id, lab.ending)
 
 

@@ -156,7 +156,8 @@ def without_engines(words: Sequence[str]) -> list[str]:
         if word in _WHERE:
             next(rest, None)
         elif not word.startswith(("--engines=", "--numprocesses=")) and not (
-            word.startswith("-n") and (word[2:].lstrip("=").isdigit() or word[2:] in _COUNTED)
+            word.startswith("-n")
+            and (word[2:].lstrip("=").isdigit() or word[2:].lstrip("=") in _COUNTED)
         ):
             kept.append(word)
     return kept

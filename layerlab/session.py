@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from layerlab import interruption, plugin_options, replay, several, spread
 from layerlab import lab as laboratory
-from layerlab import plugin_options, replay, several, spread
 from layerlab.asked import Asked, selected
 from layerlab.build.variant import Variant
 from layerlab.chapters import chapter_of
@@ -105,6 +106,8 @@ class Session:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
+        # pytest's own keeps what a finalizer raised, to tell it at the end.
+        sys.unraisablehook = interruption.again(sys.unraisablehook)
         if self.leader is None:
             return
         with refusing():
@@ -128,7 +131,7 @@ class Session:
         """
         home, alive = leftovers.home(), leftovers.alive()
         with reading(self.project) as store:
-            record = resume.stopped(store.runs(), word if word != "last" else None, home, alive)
+            record = resume.stopped(store.runs(), word, home, alive)
             resume.check_words(record, self.words)
             if self.asked.broken:
                 raise self.asked.broken

@@ -95,7 +95,9 @@ def _recorded(lab: Lab) -> list[str]:
         names = ", ".join(lab.recorded)
         told.append(f"From the record, measured before the run was resumed: {names}")
     if lab.ending != State.DONE:
-        told.append("This run did not come to its end: `./lab run --resume` goes on with it.")
+        goes_on = lab.settings.kind == "run"
+        how = "`./lab run --resume` goes on with it" if goes_on else "nothing goes on with it"
+        told.append(f"This {lab.settings.kind} did not come to its end: {how}.")
     return told
 
 

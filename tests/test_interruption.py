@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 import pytest
 
@@ -23,6 +24,31 @@ def test_an_order_is_an_interruption_whatever_a_library_makes_of_it(order: signa
         assert signal.getsignal(order) is signal.SIG_DFL
     finally:
         signal.signal(order, inherited)
+
+
+class Finalized:
+    """Told to end while it is finalized, where Python can't raise it."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.01)
+
+
+def test_an_order_that_comes_in_a_finalizer_comes_again() -> None:
+    def work() -> None:
+        Finalized()
+        time.sleep(5)
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), handled():
+        work()
+    assert time.monotonic() - begun < 2
+
+
+def test_an_order_that_comes_at_the_very_end_ends_nothing_else() -> None:
+    with handled():
+        Finalized()
+    time.sleep(0.1)
 
 
 def test_a_mistake_of_ours_stays_one() -> None:

@@ -78,8 +78,8 @@ def test_nobody_is_alone_while_a_process_shares(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
 from layerlab.engine.lock import share
-share(Path({str(file)!r}))
-share(Path({str(file)!r}))
+share(Path({str(file)!r}), print, "busy")
+share(Path({str(file)!r}), print, "busy")
 print("shared", flush=True)
 input()
 """

@@ -43,7 +43,7 @@ def outcome(test: str, *stages: str, told: str | None = None) -> list[Outcome]:
         (["-k", "cache", "--engines", "a,b", "-n", "2"], ["-k", "cache"]),
         (["--engines=a,b", "-n2", "--rounds", "4"], ["--rounds", "4"]),
         (["--numprocesses=2", "--variant", "-new"], ["--variant", "-new"]),
-        (["-nauto", "-k", "cache"], ["-k", "cache"]),
+        (["-nauto", "-n=2", "-n=logical", "-k", "cache"], ["-k", "cache"]),
     ],
 )
 def test_what_a_run_measures_does_not_depend_on_its_engines(

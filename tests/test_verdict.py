@@ -191,7 +191,7 @@ def test_a_quiet_machine_needs_no_warning() -> None:
 
 def test_what_disturbs_is_said_one_sentence_each() -> None:
     assert disturbances(Conditions(2, 3.1, others=0.4, steal=0.05, runs=1, builds=2)) == (
-        "1 other run of layerlab on this engine: seconds are only good when they have ended",
+        "1 other run of layerlab on this machine: seconds are only good when they have ended",
         "2 other builds on this engine: its builder is shared with them",
         "other programs use 40% of the 2 processors: end them, or take more rounds",
         "other machines on the same hardware took 5% of the processors' time",

@@ -71,19 +71,21 @@ def load(path: Path) -> Variant:
             f"{name!a}: a name may have no control characters and no marks of direction: rename this "
             "Dockerfile"
         )
+    ignore = path.with_name(f"{path.name}.dockerignore")
     try:
         data = _read(path)
+        ignored = _read(ignore) if ignore.is_file() else None
     except OSError as error:
-        raise LabError(f"{path}: {error.strerror}: name a Dockerfile that can be read") from error
+        what = f"{error.filename or path}: {error.strerror}"
+        raise LabError(f"{what}: name a Dockerfile that can be read") from error
     text = decoded(data, str(path), "Dockerfile")
     dockerfile = parse(text)
     if not dockerfile.instructions:
         raise LabError(f"{path}: this Dockerfile has no instruction: begin it with `FROM image`")
     header = read_header(text, path)
-    ignore = path.with_name(f"{path.name}.dockerignore")
     content = hashlib.sha256(data)
-    if ignore.is_file():
-        content.update(b"\0" + _read(ignore))
+    if ignored is not None:
+        content.update(b"\0" + ignored)
     return Variant(name, path, content.hexdigest(), dockerfile, header)
 
 

@@ -23,7 +23,7 @@ class Conditions:
     others: float | None
     #: The share that other machines on the same hardware took.
     steal: float | None
-    #: Other runs of layerlab on this engine.
+    #: Other runs of layerlab on this machine.
     runs: int = 0
     #: Builds of others on this engine.
     builds: int = 0
@@ -34,7 +34,7 @@ def disturbances(conditions: Conditions) -> tuple[str, ...]:
     found = []
     if conditions.runs:
         found.append(
-            f"{counted(conditions.runs, 'other run')} of layerlab on this engine: "
+            f"{counted(conditions.runs, 'other run')} of layerlab on this machine: "
             "seconds are only good when they have ended"
         )
     if conditions.builds:

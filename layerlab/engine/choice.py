@@ -33,7 +33,8 @@ def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     if found is not None:
         return found
     if release := release_of(asked):
-        share(release.users)
+        busy = f"waiting until the engine {release.name} has stopped, to start it again"
+        share(release.users, progress, busy)
     try:
         return probe(own(asked).start(progress))
     except LabError as error:

@@ -40,7 +40,7 @@ def examine(asked: str | None, images: Sequence[str]) -> list[Finding]:
         findings.append(_private(own))
         endpoint = choice.find(asked)
         if endpoint is None and own.running:
-            endpoint = probe(own.endpoint())
+            endpoint = probe(own.reached())
     except LabError as error:
         return [*findings, Finding("engine", "none", str(error))]
     if endpoint is None:

@@ -96,12 +96,15 @@ def limited(
 ) -> Iterator[Group]:
     """A group below an engine's, gone at the end; those of runs that are not ``alive`` go first.
 
+    So does one of this ``name``: its process died, and it may have had all of its memory once.
+
     Raises:
         LabError: this machine's control groups can't be had.
     """
+    others = alive() - {name}
     for folder in (ROOT, ROOT / "memory"):
         for left in (folder / engine.cgroup).glob(f"{PREFIX}*"):
-            if left.name.removeprefix(PREFIX) not in alive():
+            if left.name.removeprefix(PREFIX) not in others:
                 _remove(f"{engine.cgroup}/{left.name}")
     group = Group(f"{engine.cgroup}/{PREFIX}{name}")
     words = [group.path, str(limits.memory_bytes), str(limits.processes)]

@@ -29,14 +29,19 @@ def exclusive(file: Path, progress: Callable[[str], None], busy: str) -> Iterato
                 return
 
 
-def share(file: Path) -> None:
+def share(file: Path, progress: Callable[[str], None], busy: str) -> None:
     """Hold ``file`` together with other processes for as long as this one lives, however it ends.
 
-    Waits for one that has it :func:`alone`.
+    ``progress`` hears ``busy`` when another process has it :func:`alone`.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     # The descriptor is never closed: its end is this process's.
-    fcntl.flock(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600), fcntl.LOCK_SH)
+    lock = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress(busy)
+        fcntl.flock(lock, fcntl.LOCK_SH)
 
 
 @contextmanager

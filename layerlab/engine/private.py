@@ -157,7 +157,7 @@ class PrivateEngine:
             LabError: this machine can't have one, or it does not start (with its last log lines).
         """
         if self.running:
-            return self._reached()
+            return self.reached()
         if lack := lacking():
             raise LabError(lack)
         if len(os.fsencode(self.folder)) > LONGEST_FOLDER:
@@ -173,9 +173,14 @@ class PrivateEngine:
                 self._end()
                 progress("starting the private engine")
                 self._launch(progress)
-        return self._reached()
+        return self.reached()
 
-    def _reached(self) -> Endpoint:
+    def reached(self) -> Endpoint:
+        """How runs reach it while it runs.
+
+        Raises:
+            LabError: one with ``over_tls`` does not run.
+        """
         return self.from_afar() if self.over_tls else self.endpoint()
 
     def stop(self) -> None:

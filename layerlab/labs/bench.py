@@ -66,7 +66,6 @@ def measure(lab: Lab, plan: Plan) -> Benched:
         except RunLost as problem:
             result.lost, lab.ending = problem, State.LOST
         except KeyboardInterrupt:
-            lab.store.end_run(lab.run.id, State.INTERRUPTED)
             if not result.rounds:
                 raise
             result.interrupted, lab.ending = True, State.INTERRUPTED

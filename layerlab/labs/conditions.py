@@ -19,6 +19,7 @@ _LOOK_SECONDS = 0.3
 def looked_at(lab: Lab, found: list[Conditions]) -> Iterator[None]:
     """Add the conditions of a round, which is the body, to those that were ``found``."""
     load, builds = os.getloadavg()[0], going_on(lab.endpoint)
+    runs = len(leftovers.alive() - {lab.run.id})
     before = processors.read()
     time.sleep(_LOOK_SECONDS)
     begun = processors.read()
@@ -32,7 +33,7 @@ def looked_at(lab: Lab, found: list[Conditions]) -> Iterator[None]:
             load=load,
             others=did.busy / did.total if did and did.total else None,
             steal=whole.steal / whole.total if whole and whole.total else None,
-            runs=len(leftovers.alive() - {lab.run.id}),
+            runs=runs,
             builds=builds,
         )
     )

@@ -23,7 +23,7 @@ _ENGINE = {
 def stopped(
     runs: Sequence[RunRecord], word: str | None, home: str, alive: Collection[str]
 ) -> RunRecord:
-    """The run to go on with: the one that was named, else the last.
+    """The run to go on with: the one that was named; without a word, or with ``last``, the last.
 
     Raises:
         LabError: there is none, or it can't be gone on with.
@@ -31,7 +31,7 @@ def stopped(
     mine = [run for run in runs if run.kind == "run"]
     if not (mine or (word and runs)):
         raise LabError("there is nothing to resume: no run is recorded here yet")
-    run = find(runs if word else mine, word or "last")
+    run = find(runs if word not in (None, "last") else mine, word or "last")
     state = run.state(home, alive)
     if state == State.RUNNING:
         raise LabError(f"the run {run.id} is running: wait for its end")

@@ -95,7 +95,7 @@ class Place:
 
     #: As the user named it.
     name: str
-    #: As :class:`layerlab.record.run.RunRecord` has them; {} and () until a worker has begun there.
+    #: As :class:`layerlab.record.run.RunRecord` has them; no base until a worker has begun there.
     engine: Mapping[str, Any]
     bases: Sequence[Mapping[str, Any]]
     #: How often it, or the worker on it, went away in mid-run.
