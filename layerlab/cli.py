@@ -102,7 +102,7 @@ def experiments(words: list[str]) -> int:
     begun = now()
     code = _pytest(project, "experiments", resumed(project, words))
     # Nobody waits for what is gone: what it had not ended is measured on an engine that is there.
-    if run := several.lost(project, begun):
+    if run := several.lost(project, begun, words):
         print(f"\nlayerlab: going on with the run {run.id} for what was lost", file=sys.stderr)
         code = _pytest(project, "experiments", resumed(project, [f"--resume={run.id}"]))
     return code

@@ -13,7 +13,7 @@ from layerlab.engine.command import end, leash
 from layerlab.engine.matrix import MATRIX, Release
 from layerlab.errors import LabError
 from layerlab.folders import RECORD, record_folder
-from layerlab.record.run import State
+from layerlab.record.run import RunRecord, State
 from layerlab.record.standing import standings
 from layerlab.record.store import begun_since, now, reading
 from layerlab.show import matrix as shown
@@ -59,15 +59,17 @@ def _run_on(release: Release, words: Sequence[str], screen: Screen) -> Column:
     page, report = folder / f"{release.name}.html", Path.cwd() / RECORD / "report.html"
     page.unlink(missing_ok=True)
     screen.doing(release.name, "starting the engine")
-    begun, since, moment = time.monotonic(), time.time(), now()
+    begun, moment = time.monotonic(), now()
     try:
         with matrix.running(release, screen.say):
-            code, last = _experiments(release, words, folder / f"{release.name}.txt", screen)
-            column = _column(release, moment, time.monotonic() - begun, code, last)
+            own = _words(release, words)
+            code, last = _experiments(release.name, own, folder / f"{release.name}.txt", screen)
+            run = next((run for run in begun_since(Path.cwd(), moment) if run.words == own), None)
+            column = _column(release.name, run, time.monotonic() - begun, code, last)
     except LabError as error:
-        column = Column(release.name, {}, time.monotonic() - begun, str(error))
-    # Without a chapter there is none, and an earlier one stays.
-    if report.exists() and report.stat().st_mtime >= since:
+        run, column = None, Column(release.name, {}, time.monotonic() - begun, str(error))
+    # Without a chapter there is none, and another run's stays.
+    if run and report.exists() and run.id in report.read_text(encoding="utf-8"):
         shutil.copy2(report, page)
     screen.done()
     if not screen.shown:
@@ -77,18 +79,21 @@ def _run_on(release: Release, words: Sequence[str], screen: Screen) -> Column:
     return column
 
 
-def _experiments(
-    release: Release, words: Sequence[str], said: Path, screen: Screen
-) -> tuple[int, str]:
-    """Have a process of its own run them; returns its exit code and the last line that it printed."""
-    argv = [*leash(), sys.executable, "-m", "layerlab", "run"]
+def _words(release: Release, words: Sequence[str]) -> list[str]:
+    """What `lab run` is told for an engine."""
     # A remote engine is taken for somebody's: nothing is built there that nobody asked for.
-    argv += ["--standins"] if release.remote else []
+    standins = ["--standins"] if release.remote else []
+    return [*standins, "--engine", f"private:{release.name}", *words]
+
+
+def _experiments(name: str, words: Sequence[str], said: Path, screen: Screen) -> tuple[int, str]:
+    """Have a process of its own run them; returns its exit code and the last line that it printed."""
+    argv = [*leash(), sys.executable, "-m", "layerlab", "run", *words]
     last = ""
     with (
         said.open("w", encoding="utf-8", errors="backslashreplace") as file,
         subprocess.Popen(
-            [*argv, "--engine", f"private:{release.name}", *words],
+            argv,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -105,7 +110,7 @@ def _experiments(
                 file.flush()
                 last = line.strip() or last
                 if line.startswith("experiments/"):
-                    screen.doing(release.name, line.partition(".py")[0])
+                    screen.doing(name, line.partition(".py")[0])
         except BaseException:
             # Its last words are read meanwhile, so that they don't keep it.
             end(process, lambda seconds: process.communicate(timeout=seconds), _END_SECONDS)
@@ -113,17 +118,15 @@ def _experiments(
     return process.returncode, plain(last)
 
 
-def _column(release: Release, since: str, seconds: float, code: int, last: str) -> Column:
-    """What came of the run that was begun there after a moment."""
-    own = f"private:{release.name}"
-    runs = [run for run in begun_since(Path.cwd(), since) if own in run.words]
-    if not runs:
-        return Column(release.name, {}, seconds, last or f"exit code {code}")
+def _column(name: str, run: RunRecord | None, seconds: float, code: int, last: str) -> Column:
+    """What came of the run on an engine; None where it did not begin."""
+    if run is None:
+        return Column(name, {}, seconds, last or f"exit code {code}")
     with reading(Path.cwd()) as store:
-        found = standings(store.outcomes(runs[-1].id))
+        found = standings(store.outcomes(run.id))
     broken = None
-    if runs[-1].ending != State.DONE:
-        broken = f"the run {runs[-1].id} did not come to its end: {last}"
+    if run.ending != State.DONE:
+        broken = f"the run {run.id} did not come to its end: {last}"
     elif code and not any(one.failed for one in found.values()):
         broken = f"exit code {code}: {last}"
-    return Column(release.name, found, seconds, broken)
+    return Column(name, found, seconds, broken)

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.dsession import Interrupted
 
 from layerlab import pages, several, spread, summary
 from layerlab.compare import gate, grammar
@@ -30,14 +31,19 @@ class Ending:
         self.comparisons: list[Comparison] = []
         #: What the gates say, a line each.
         self.held: list[str] = []
+        #: Whether it was xdist that interrupted the session, and nobody else.
+        self.by_xdist = False
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        self.by_xdist = isinstance(excinfo.value, Interrupted)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         own, lab = self.session, self.session.lab
         stopped = (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
-        enough = bool(session.shouldfail)
-        if own.leader and enough and session.exitstatus == pytest.ExitCode.INTERRUPTED:
-            # That is what xdist takes `-x` for.
+        # As xdist tells of `-x`; an order may come while its workers end.
+        enough = bool(session.shouldfail) and self.by_xdist
+        if enough:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
         interrupted = session.exitstatus in stopped
         if lab and interrupted and lab.ending == State.DONE:

@@ -14,6 +14,7 @@ from layerlab.engine.processors import Spent
 from layerlab.errors import LabError
 from layerlab.folders import record_folder, store_file
 from layerlab.lab import Lab, Settings, recorded_engine
+from layerlab.plugin_options import without_engines
 from layerlab.record.run import RunRecord, State
 from layerlab.record.store import Place, Store, begun_since, reading
 from layerlab.show.live import Screen
@@ -141,10 +142,14 @@ def gather(lab: Lab) -> None:
     lab.releases = list(dict.fromkeys(releases))
 
 
-def lost(project: Path, since: str) -> RunRecord | None:
-    """The run on several engines that was begun after a moment and lost one of them, or a worker, for a time."""
+def lost(project: Path, since: str, words: Sequence[str]) -> RunRecord | None:
+    """The run on several engines that a command with these words began after a moment, if it lost something.
+
+    That is one of its engines or a worker, be it for a time.
+    """
     for run in begun_since(project, since):
-        if run.home == leftovers.home() and run.ending == State.LOST:
+        asked = run.home == leftovers.home() and run.words == without_engines(words)
+        if asked and run.ending == State.LOST:
             with reading(project) as store:
                 if any(place.ends for place in store.places(run.id)):
                     return run

@@ -111,23 +111,24 @@ def test_only_a_run_of_this_command_that_lost_an_engine_is_gone_on_with(
     store: Store, bare: Path
 ) -> None:
     begun = now()
-    assert several.lost(bare, begun) is None
+    assert several.lost(bare, begun, []) is None
     for name, ending, ends in (
         ("done", State.DONE, 1),
         ("interrupted", State.INTERRUPTED, 1),
         ("a full disk", State.LOST, 0),
         ("lost", State.LOST, 1),
     ):
-        engines = {"engines": ["one", "two"]}
+        engines = {"engines": ["one", "two"], "words": ["-k", "cache"]}
         store.begin_run(name, A, [], home=leftovers.home(), settings=engines)
         store.keep_place(name, Place("one", A, []))
         for _ in range(ends):
             store.count_end(name, "one")
         store.end_run(name, ending)
-    found = several.lost(bare, begun)
+    found = several.lost(bare, begun, ["--engines=one,two", "-k", "cache"])
     assert found is not None
     assert found.id == "lost"
-    assert several.lost(bare, "9999") is None
+    assert several.lost(bare, begun, ["--engines=one,two"]) is None
+    assert several.lost(bare, "9999", ["-k", "cache"]) is None
 
 
 class Node:
