@@ -12,6 +12,7 @@ import hostile
 import pytest
 import recorded
 
+from layerlab.chapters import chapter_of
 from layerlab.folders import write_record
 from layerlab.show import markdown, report
 from layerlab.show.anchor import anchor
@@ -202,3 +203,14 @@ def test_what_a_killed_run_was_writing_is_removed(tmp_path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         write_record(tmp_path / "report.html", "new")
     assert sorted(tmp_path.iterdir()) == [living, tmp_path / "report.html"]
+
+
+def test_a_chapter_without_room_for_its_pictures_says_so(tmp_path: Path) -> None:
+    whole = chapter_of("layer-cache", hostile.rebuilds(), 80, tmp_path)
+    bare = chapter_of("layer-cache", hostile.rebuilds(), 80, tmp_path / "nowhere")
+    assert whole.figures
+    assert not bare.figures
+    for style, sections in bare.sections.items():
+        assert sections[:-1] == whole.sections[style]
+        assert "can't be drawn: " in sections[-1].notes[0]
+        assert "No such file or directory" in sections[-1].notes[0]
