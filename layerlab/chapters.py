@@ -4,7 +4,7 @@ import tempfile
 from pathlib import Path
 
 from layerlab.errors import os_sentence
-from layerlab.lab import Result
+from layerlab.result import Result
 from layerlab.show.chapter import STYLES, Chapter
 from layerlab.show.section import Section
 

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from layerlab import lab as laboratory
-from layerlab import pages
+from layerlab import opening, pages
 from layerlab.build import dependency_file, edited, ignore, options, snapshot, source_file
 from layerlab.build.edited import Edited
 from layerlab.build.variant import Variant, load
@@ -27,6 +26,7 @@ from layerlab.labs.bench_plan import Plan, planned
 from layerlab.labs.benched import Benched
 from layerlab.record.store import reading
 from layerlab.run.service import Service
+from layerlab.settings import Settings
 from layerlab.show import verdicts
 from layerlab.show.live import Screen
 from layerlab.show.section import Section
@@ -67,7 +67,7 @@ def bench(words: list[str]) -> int:
     screen = Screen(sys.stderr)
     with spending() as engine:
         endpoint = choose(given.engine, screen.say)
-    settings = laboratory.Settings(
+    settings = Settings(
         project=_project(plan.tree.root),
         rounds=given.rounds,
         standins=given.standins,
@@ -79,7 +79,7 @@ def bench(words: list[str]) -> int:
         margin=given.margin,
     )
     took: dict[str, Spent] = {"engine": engine}
-    with laboratory.opened(endpoint, screen, settings, variants, took) as lab:
+    with opening.opened(endpoint, screen, settings, variants, took) as lab:
         lab.options = build_options
         with lab.spending(bench_lab.EXPERIMENT):
             result = bench_lab.measure(lab, plan)

@@ -1,95 +1,34 @@
 """The lab: the one object that experiments hold."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from layerlab.build import frontend, untrusted
 from layerlab.build.buildx import Build, Request, build
 from layerlab.build.context import Context, copy_context
 from layerlab.build.options import Options
 from layerlab.build.progress import Step
 from layerlab.build.variant import Variant
 from layerlab.compare.comparison import Comparison
-from layerlab.compare.verdict import DEFAULT_MARGIN
-from layerlab.engine import bases, confining, fresh, leftovers, life, standins
+from layerlab.engine import bases, leftovers, life
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
-from layerlab.engine.limits import Profile
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost
-from layerlab.folders import record_folder, store_file
+from layerlab.preparation import Preparation
 from layerlab.record import host, resume, rounds
 from layerlab.record.comparisons import comparisons
 from layerlab.record.rounds import Earlier
 from layerlab.record.run import RunRecord, State
 from layerlab.record.samples import Value, build_samples, samples
 from layerlab.record.store import Sample, Store
-from layerlab.run import confined
+from layerlab.result import Result
+from layerlab.settings import Settings
 from layerlab.show import chapter
 from layerlab.show.chapter import Chapter
 from layerlab.show.live import Screen
-from layerlab.show.section import Section
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the user chose for a run."""
-
-    project: Path
-    rounds: int = 2
-    standins: bool = False
-    build_limit_seconds: float = 900
-    #: How long an app may take until it answers.
-    start_limit_seconds: float = 30
-    #: "run" or "bench".
-    kind: str = "run"
-    #: The command line that began it, as words, without the values of secrets and build arguments.
-    words: tuple[str, ...] = ()
-    #: The variant that others are compared with; None where none was named.
-    baseline: str | None = None
-    #: The share of the baseline that a difference must exceed to matter.
-    margin: float = DEFAULT_MARGIN
-    #: The variants that were asked for, as they were named; () for all.
-    asked: tuple[str, ...] = ()
-    #: The folder that paths in ``words`` are relative to.
-    called_from: str = ""
-    #: What Dockerfiles are held to that nobody vouches for.
-    profile: Profile | None = None
-    #: The engines of a run on several, as they were named; () of a run on one.
-    engines: tuple[str, ...] = ()
-
-    def recorded(self) -> dict[str, Any]:
-        """The same for the record, which knows the project and the kind of run by itself."""
-        left_out = ("project", "kind")
-        return {name: value for name, value in asdict(self).items() if name not in left_out}
-
-
-class Result(Protocol):
-    """What a lab measured, ready to be shown."""
-
-    @property
-    def question(self) -> str:
-        """What the experiment asks, in one line."""
-        ...
-
-    def answer(self) -> str:
-        """The answer in one sentence, of what was measured; also where that is little or nothing.
-
-        It may quote names from outside, which have no control character and no line break.
-        """
-        ...
-
-    def sections(self, style: str, width: int) -> Iterator[Section]:
-        """Tables in a tabulate format, for ``width`` columns of a terminal."""
-        ...
-
-    def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """Pictures, written into a folder as they are asked for: title and file."""
-        ...
 
 
 class Lab:
@@ -106,8 +45,6 @@ class Lab:
         self.bases: list[bases.Base] = []
         #: The copies that are built, by variant.
         self._dockerfiles: dict[str, Path] = {}
-        #: Whether a frontend can be fetched.
-        self._frontends: dict[str, bool] = {}
         #: The variants whose image is on the engine.
         self._built: set[str] = set()
         #: Why a variant can't be measured, by variant.
@@ -142,18 +79,16 @@ class Lab:
         A variant whose base can't be had is a problem of that variant; the others go on.
         """
         self._life = life.of(self.endpoint)
-        had: dict[str, bases.Base] = {}
+        preparation = Preparation(
+            self.endpoint, self.run, self.screen.say, standins=self.settings.standins
+        )
         for variant in variants:
             try:
-                if self.run.confinement:
-                    untrusted.check(variant)
-                self._have_bases(variant, had)
-                text = None if self._have_frontend(variant) else frontend.built_in(variant)
-                folder = self.run.folder / "dockerfiles" / slug(variant)
-                self._dockerfiles[variant.name] = variant.copy_to(folder, text)
+                self._dockerfiles[variant.name] = preparation.of(variant)
             except LabError as problem:
                 self.problems[variant.name] = problem
-        self.bases = list(had.values())
+        self.bases = list(preparation.bases.values())
+        self.notes += preparation.notes
 
     def begin(self, variants: Sequence[Variant]) -> None:
         """Record the run, before its first sample.
@@ -237,35 +172,6 @@ class Lab:
         finally:
             self.took[part] = before + spent
 
-    def _have_bases(self, variant: Variant, had: dict[str, bases.Base]) -> None:
-        for image in variant.dockerfile.images():
-            if image in had:
-                continue
-            try:
-                (had[image],) = bases.ensure(
-                    self.endpoint,
-                    [image],
-                    standins=self.settings.standins,
-                    progress=self.screen.say,
-                )
-            except LabError as error:
-                line = variant.dockerfile.line_naming(image)
-                raise LabError(f"{variant.where(line)}: {error}") from error
-
-    def _have_frontend(self, variant: Variant) -> bool:
-        syntax = variant.dockerfile.syntax
-        if syntax is None:
-            return True
-        if syntax not in self._frontends:
-            self.screen.say(f"fetching the frontend {syntax}")
-            self._frontends[syntax] = frontend.fetched(self.endpoint, syntax, self.run.folder)
-        if not self._frontends[syntax]:
-            self.notes.append(
-                f"{variant.path.name}: its frontend {syntax} can't be fetched; "
-                "the engine's own read it instead."
-            )
-        return self._frontends[syntax]
-
     def context(self, name: str, nonce: str | None) -> Context:
         """A private copy of the app; a nonce tells its files from those of all other copies."""
         folder = self.run.folder / "contexts" / name
@@ -273,7 +179,7 @@ class Lab:
 
     def tag(self, variant: Variant) -> str:
         """The name of a variant's image, the one that was built last."""
-        return f"layerlab/{slug(variant)}:{self.run.id}"
+        return f"layerlab/{variant.slug}:{self.run.id}"
 
     def build(
         self,
@@ -387,7 +293,7 @@ class Lab:
         if problem := self.problems.get(variant.name):
             raise problem
         if variant.name not in self._built:
-            context = self.context(f"image-{slug(variant)}", None)
+            context = self.context(f"image-{variant.slug}", None)
             try:
                 self.build(variant, context, "build")
             except LabError as problem:
@@ -399,92 +305,3 @@ class Lab:
 def recorded_engine(endpoint: Endpoint) -> dict[str, Any]:
     """An engine as the record has it: its address and what it can do."""
     return {"host": endpoint.host, **asdict(endpoint.can)}
-
-
-def slug(variant: Variant) -> str:
-    """A variant as a part of an image's name: its name's ASCII letters, and what tells it from all others."""
-    kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in variant.name.lower())
-    unique = hashlib.sha256(variant.name.encode() + variant.digest.encode()).hexdigest()[:8]
-    return "-".join([*filter(None, kept.split("-")), unique])
-
-
-@contextmanager
-def opened(
-    endpoint: Endpoint,
-    screen: Screen,
-    settings: Settings,
-    variants: Sequence[Variant],
-    took: Mapping[str, Spent],
-    resumed: RunRecord | None = None,
-) -> Iterator[Lab]:
-    """A lab on an engine, ready to build ``variants``; ``took`` is what was done before.
-
-    Removes what dead runs left before it begins, and all that this run made when it ends. ``resumed`` is
-    the run to go on with, in place of a new one.
-    """
-    remove_dead([endpoint], screen)
-    record_folder(settings.project)
-    with (
-        leftovers.running(resumed.id if resumed else None) as run,
-        on_engine(endpoint, run, screen, settings, variants, took) as lab,
-    ):
-        if resumed:
-            lab.go_on(resumed)
-        else:
-            lab.begin(variants)
-        try:
-            yield lab
-        except KeyboardInterrupt:
-            lab.store.end_run(run.id, State.INTERRUPTED)
-            raise
-        lab.store.end_run(run.id, lab.ending)
-
-
-@contextmanager
-def on_engine(
-    endpoint: Endpoint,
-    run: Run,
-    screen: Screen,
-    settings: Settings,
-    variants: Sequence[Variant],
-    took: Mapping[str, Spent],
-) -> Iterator[Lab]:
-    """A run's lab on an engine, ready to build ``variants``, of which nothing is recorded yet.
-
-    Removes all that the run made there when it ends.
-    """
-    limits: list[str] = []
-    with (
-        Store(store_file(settings.project)) as store,
-        confining.confined(endpoint, run, settings.profile, limits.append) as held,
-        confined.watching(endpoint, held),
-    ):
-        lab = Lab(endpoint, held, store, screen, settings)
-        lab.notes += limits
-        try:
-            lab.took.update(took)
-            with lab.spending("base images"):
-                lab.prepare(variants)
-            yield lab
-        finally:
-            remove_run(endpoint, held, screen)
-
-
-def remove_dead(endpoints: Sequence[Endpoint], screen: Screen) -> None:
-    """Remove what dead runs left on these engines and here."""
-    removed = [
-        *(one for endpoint in endpoints for one in leftovers.remove_dead(endpoint)),
-        *fresh.remove_dead(),
-        *standins.remove_dead(),
-    ]
-    if removed:
-        screen.say(f"removed what an earlier run left: {', '.join(removed)}")
-
-
-def remove_run(endpoint: Endpoint, run: Run, screen: Screen) -> None:
-    """Remove all that a run made on an engine, if it still answers."""
-    try:
-        leftovers.remove_run(endpoint, run)
-    except LabError as error:
-        # The engine is gone; what the run left there goes when the next run starts.
-        screen.say(f"nothing could be removed from the engine: {error}")

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from layerlab import interruption, plugin_options, replay, several, spread
-from layerlab import lab as laboratory
+from layerlab import interruption, opening, plugin_options, replay, several, spread
 from layerlab.asked import Asked, selected
 from layerlab.build.variant import Variant
 from layerlab.chapters import chapter_of
@@ -23,11 +22,12 @@ from layerlab.engine.limits import UNTRUSTED
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError, RunLost, os_sentence
 from layerlab.folders import called_from
-from layerlab.lab import Lab
+from layerlab.lab import Lab, recorded_engine
 from layerlab.labs import layer_cache
 from layerlab.record import resume
 from layerlab.record.run import RunRecord, State
 from layerlab.record.store import reading
+from layerlab.settings import Settings
 from layerlab.show.chapter import Chapter, packed
 from layerlab.show.live import Screen
 from layerlab.spread import Leader
@@ -191,21 +191,19 @@ class Session:
             opened = several.joined(endpoint, self.member, self.screen, settings, variants, took)
         else:
             if self.resumed:
-                here = laboratory.recorded_engine(endpoint)
+                here = recorded_engine(endpoint)
                 with reading(self.project) as store:
                     places = store.places(self.resumed.id)
                 self.resumed, place = resume.at(self.resumed, places, here)
                 resume.check_engine(self.resumed, here)
-            opened = laboratory.opened(
-                endpoint, self.screen, settings, variants, took, self.resumed
-            )
+            opened = opening.opened(endpoint, self.screen, settings, variants, took, self.resumed)
         self.lab = self.stack.enter_context(opened)
         self.lab.place = self.lab.place or place
 
-    def _settings(self) -> laboratory.Settings:
+    def _settings(self) -> Settings:
         profile = UNTRUSTED if self.config.getoption("untrusted") else None
         build_limit = self.config.getoption("build_limit")
-        return laboratory.Settings(
+        return Settings(
             project=self.project,
             words=self.words,
             called_from=str(called_from()),

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from layerlab import lab as laboratory
+from layerlab import opening
 from layerlab.build.variant import Variant
 from layerlab.engine import fresh, leftovers, standins
 from layerlab.engine.bases import Base
@@ -13,10 +13,11 @@ from layerlab.engine.endpoint import Capabilities, Endpoint
 from layerlab.engine.processors import Spent
 from layerlab.errors import LabError
 from layerlab.folders import record_folder, store_file
-from layerlab.lab import Lab, Settings, recorded_engine
+from layerlab.lab import Lab, recorded_engine
 from layerlab.plugin_options import without_engines
 from layerlab.record.run import RunRecord, State
 from layerlab.record.store import Place, Store, begun_since, reading
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
 SHARED = (
@@ -64,7 +65,7 @@ def led(
 
     Removes what dead runs left before it begins, and all that this run made when it ends.
     """
-    laboratory.remove_dead(list(endpoints.values()), screen)
+    opening.remove_dead(list(endpoints.values()), screen)
     record_folder(settings.project)
     first = next(iter(endpoints.values()))
     with (
@@ -86,7 +87,7 @@ def led(
             store.end_run(run.id, lab.ending)
         finally:
             for endpoint in endpoints.values():
-                laboratory.remove_run(endpoint, run, screen)
+                opening.remove_run(endpoint, run, screen)
             # Of workers that were given no time to end.
             fresh.remove_dead()
             standins.remove_dead()
@@ -109,7 +110,7 @@ def joined(
     with leftovers.joined(member.run, member.part) as run:
         # An earlier worker on this engine may have died.
         leftovers.remove_run(endpoint, run)
-        with laboratory.on_engine(endpoint, run, screen, settings, variants, took) as lab:
+        with opening.on_engine(endpoint, run, screen, settings, variants, took) as lab:
             lab.place = member.engine
             lab.store.keep_place(
                 run.id,

@@ -15,8 +15,9 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.process import end_with_parent
 from layerlab.engine.processors import Spent, spending
 from layerlab.errors import LabError
-from layerlab.lab import Lab, Settings
+from layerlab.lab import Lab
 from layerlab.record.run import State
+from layerlab.settings import Settings
 from layerlab.several import Member
 from layerlab.show.live import Screen
 

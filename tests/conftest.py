@@ -21,8 +21,10 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.matrix import MATRIX, Release
 from layerlab.engine.transfer import bring
-from layerlab.lab import Lab, Settings, opened
+from layerlab.lab import Lab
+from layerlab.opening import opened
 from layerlab.record.store import Store
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
 # `lab run` installs no hypothesis, and there pytest reads this file, too, when it is given what is no path.

@@ -8,7 +8,6 @@ from streams import build
 from wcwidth import wcswidth
 
 from layerlab.errors import LabError
-from layerlab.lab import Result
 from layerlab.labs.env_injection import Answers
 from layerlab.labs.healthcheck import Healths
 from layerlab.labs.image_size import Sizes
@@ -17,6 +16,7 @@ from layerlab.labs.lives import Life, Lives
 from layerlab.labs.registry import Transfers
 from layerlab.labs.reloads import Reloads
 from layerlab.labs.stack_result import Stacks
+from layerlab.result import Result
 from layerlab.run import env, readers
 from layerlab.run.readers import Found
 from layerlab.run.reload import BIND

@@ -16,10 +16,11 @@ from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.errors import LabError
-from layerlab.lab import Settings, opened
 from layerlab.labs import shutdown
 from layerlab.labs.lives import Lives, explain
+from layerlab.opening import opened
 from layerlab.run import container, diagnosis, usage
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 from layerlab.text import plain
 

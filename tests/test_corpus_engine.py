@@ -20,10 +20,12 @@ from layerlab.engine.leftovers import Run
 from layerlab.engine.limits import Confinement
 from layerlab.errors import LabError
 from layerlab.folders import cache_folder
-from layerlab.lab import Lab, Settings, opened
+from layerlab.lab import Lab
 from layerlab.labs.lives import Case
 from layerlab.labs.serving import told_by
+from layerlab.opening import opened
 from layerlab.run import container, diagnosis, prepare
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
 #: Keeps what was told in the report of `--junitxml`, of which the table in docs/untrusted.md is made.

@@ -10,11 +10,12 @@ from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.standins import RECIPES
 from layerlab.engine.transfer import bring
-from layerlab.lab import Settings, opened
 from layerlab.labs import registry
 from layerlab.labs.registry import TOLERANCE
+from layerlab.opening import opened
 from layerlab.run.moves import FIRST, PULL, PUSHES, UPDATE, judge
 from layerlab.run.registry import IMAGE
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
 PROJECT = Path(__file__).parent.parent

@@ -18,11 +18,13 @@ from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.process import comes_true
 from layerlab.folders import cache_folder, record_folder
-from layerlab.lab import Lab, Settings, opened
+from layerlab.lab import Lab
 from layerlab.labs import live_reload
 from layerlab.labs.reloads import Packaged, Reloads
+from layerlab.opening import opened
 from layerlab.run import delivery
 from layerlab.run.reload import BIND, EVENTLESS, ORDERED, STAT, SYNC, WAYS, Way
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
 PROJECT = Path(__file__).parent.parent

@@ -11,10 +11,11 @@ from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.transfer import bring
-from layerlab.lab import Settings, opened
 from layerlab.labs import live_reload
 from layerlab.labs.reloads import Packaged
+from layerlab.opening import opened
 from layerlab.run.reload import BIND, EVENTLESS
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
 PROJECT = Path(__file__).parent.parent

@@ -24,9 +24,11 @@ from layerlab.engine.limits import Profile
 from layerlab.engine.namespace import Link
 from layerlab.engine.root import as_root
 from layerlab.errors import LabError
-from layerlab.lab import Lab, Settings, opened
+from layerlab.lab import Lab
+from layerlab.opening import opened
 from layerlab.run import container
 from layerlab.run.container import NOTHING
+from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
 pytestmark = [pytest.mark.engine, pytest.mark.faults, pytest.mark.usefixtures("slim")]

@@ -33,6 +33,13 @@ class Variant:
         """The ignore file that BuildKit prefers to the context's own .dockerignore."""
         return self.path.with_name(f"{self.path.name}.dockerignore")
 
+    @property
+    def slug(self) -> str:
+        """As a part of an image's name: its name's ASCII letters, and what tells it from all others."""
+        kept = "".join(c if c.isascii() and c.isalnum() else "-" for c in self.name.lower())
+        unique = hashlib.sha256(self.name.encode() + self.digest.encode()).hexdigest()[:8]
+        return "-".join([*filter(None, kept.split("-")), unique])
+
     def expects(self, experiment: str, scenario: str) -> str:
         """What should happen in a scenario: what the header declares, else the goal."""
         goal = GOALS[experiment][scenario].value

@@ -8,7 +8,6 @@ from layerlab.build.edited import Edited
 from layerlab.build.snapshot import Tree
 from layerlab.build.variant import Variant
 from layerlab.compare.metric import metric
-from layerlab.lab import slug
 from layerlab.labs import image_size, layer_cache, lives
 from layerlab.record.samples import IMAGE_METRICS
 from layerlab.run.service import Service
@@ -57,7 +56,7 @@ class Entrant:
 
     @property
     def slug(self) -> str:
-        return f"{slug(self.variant)}-{'again' if self.control else 'first'}"
+        return f"{self.variant.slug}-{'again' if self.control else 'first'}"
 
 
 def planned(plan: Plan) -> set[str]:

@@ -14,7 +14,7 @@ from layerlab.build.variant import Variant
 from layerlab.compare.rounds import interleaved
 from layerlab.compare.verdict import ENOUGH_PAIRS
 from layerlab.errors import LabError, RunLost
-from layerlab.lab import Lab, slug
+from layerlab.lab import Lab
 from layerlab.show import layer_cache as shown
 from layerlab.show import tables
 from layerlab.show.buildtimes import timeline_svg
@@ -168,7 +168,7 @@ def _kept_problems(
 
 def _prime(lab: Lab, variant: Variant, position: int) -> None:
     """Build a variant of the app as it is, from the cache where that has it."""
-    context = lab.context(f"{PRIMING}-{slug(variant)}", None)
+    context = lab.context(f"{PRIMING}-{variant.slug}", None)
     built = _build(lab, variant, context, PRIMING, (0, position), PRIMING, cold=False)
     lab.keep_build(variant, PRIMING, built, number=0, position=position, invalid=None)
     shutil.rmtree(context.folder)
@@ -219,7 +219,7 @@ def _rebuild(
     position: int,
     contexts: dict[str, Context],
 ) -> Build:
-    nonce = f"{lab.run.nonce}-{slug(variant)}-{number}"
+    nonce = f"{lab.run.nonce}-{variant.slug}-{number}"
     if edit is None:
         contexts[variant.name] = lab.context(nonce, nonce)
     else:

@@ -13,7 +13,7 @@ from layerlab.errors import LabError
 from layerlab.image.export import from_engine
 from layerlab.image.layers import Image
 from layerlab.image.memory import of_user
-from layerlab.lab import Lab, slug
+from layerlab.lab import Lab
 from layerlab.run import transfers
 from layerlab.run.manifest import Blob
 from layerlab.run.moves import FIRST, PULL, PUSHED_EDITS, PUSHES, UPDATE, Moves, modelled_bytes
@@ -126,20 +126,20 @@ class Measuring:
 
     def _build(self, variant: Variant) -> str:
         """The image as the app is."""
-        context = self._lab.context(f"{_OURS}-{slug(variant)}", None)
+        context = self._lab.context(f"{_OURS}-{variant.slug}", None)
         self._lab.build(variant, context, FIRST)
-        name = self._name(slug(variant), FIRST)
+        name = self._name(variant.slug, FIRST)
         self._lab.endpoint.run("tag", self._lab.tag(variant), name, doing="naming an image")
         return name
 
     def _build_edited(self, variant: Variant, first: Future[str], last: Edit) -> str:
         """The image after an edit, and after those before it."""
         first.result()
-        context = self._lab.context(f"{_OURS}-{slug(variant)}-{last.scenario}", None)
+        context = self._lab.context(f"{_OURS}-{variant.slug}-{last.scenario}", None)
         for edit in PUSHED_EDITS[: PUSHED_EDITS.index(last) + 1]:
             # The same in every run: where the image was built before, the build is not what is measured.
-            context.apply(edit, slug(variant))
-        name = self._name(slug(variant), last.scenario)
+            context.apply(edit, variant.slug)
+        name = self._name(variant.slug, last.scenario)
         self._lab.build(variant, context, last.scenario, tag=name)
         return name
 
@@ -160,7 +160,7 @@ class Measuring:
 
     def one(self, variant: Variant, position: int, images: Images) -> Moves:
         """A variant's pushes and pulls, one after another and alone."""
-        repository = self._repository(slug(variant))
+        repository = self._repository(variant.slug)
         brought: list[str] = []
         try:
             moves = self._one(variant, position, images, repository, brought)
