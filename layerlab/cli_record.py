@@ -17,9 +17,10 @@ from layerlab.folders import called_from
 from layerlab.record import between, document, resume
 from layerlab.record.between import Recording
 from layerlab.record.comparisons import comparisons
+from layerlab.record.rows import Sample
 from layerlab.record.run import RunRecord, find
 from layerlab.record.sheet import sheet
-from layerlab.record.store import Sample, Store, reading
+from layerlab.record.store import Store, reading
 from layerlab.show import runs as shown
 from layerlab.show.runs import Listed
 from layerlab.summary import wrapped

@@ -21,9 +21,10 @@ from layerlab.preparation import Preparation
 from layerlab.record import host, resume, rounds
 from layerlab.record.comparisons import comparisons
 from layerlab.record.rounds import Earlier
+from layerlab.record.rows import Sample
 from layerlab.record.run import RunRecord, State
 from layerlab.record.samples import Value, build_samples, samples
-from layerlab.record.store import Sample, Store
+from layerlab.record.store import Store
 from layerlab.result import Result
 from layerlab.settings import Settings
 from layerlab.show import chapter

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import pytest
 
 from layerlab.errors import LabError, Unmet
-from layerlab.record.store import Outcome
+from layerlab.record.rows import Outcome
 
 #: The parts of a test, as pytest names them; the last is recorded when a test has come to its end.
 STAGES = ("setup", "call", "teardown")

@@ -10,8 +10,9 @@ from layerlab import replay
 from layerlab.asked import selected
 from layerlab.errors import LabError, RunLost, Unmet, os_sentence
 from layerlab.record.properties import medians
+from layerlab.record.rows import Outcome
 from layerlab.record.run import State
-from layerlab.record.store import Outcome, now
+from layerlab.record.store import now
 from layerlab.session import Session
 from layerlab.text import plain
 

@@ -15,8 +15,9 @@ from layerlab.errors import LabError
 from layerlab.folders import record_folder, store_file
 from layerlab.lab import Lab, recorded_engine
 from layerlab.plugin_options import without_engines
+from layerlab.record.rows import Place
 from layerlab.record.run import RunRecord, State
-from layerlab.record.store import Place, Store, begun_since, reading
+from layerlab.record.store import Store, begun_since, reading
 from layerlab.settings import Settings
 from layerlab.show.live import Screen
 

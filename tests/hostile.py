@@ -11,7 +11,7 @@ from layerlab.compare.comparison import Comparison, Effect, Interval, Pair, Verd
 from layerlab.compare.metric import metric
 from layerlab.errors import LabError
 from layerlab.labs.layer_cache import SCENARIOS, Rebuilds
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 from layerlab.show.chapter import Chapter
 from layerlab.show.report import Fact, html
 from layerlab.show.section import Section

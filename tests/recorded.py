@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 from layerlab.show.chapter import Chapter
 from layerlab.show.section import Section
 

@@ -19,7 +19,8 @@ from layerlab.build.buildx import going_on
 from layerlab.build.variant import load
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
-from layerlab.record.store import Sample, Store
+from layerlab.record.rows import Sample
+from layerlab.record.store import Store
 
 pytestmark = pytest.mark.engine
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from layerlab.compare.comparison import Verdict
 from layerlab.record.comparisons import comparisons
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 
 WALL = Sample("layer-cache", "old", "d" * 64, "cold", 1, 1, "wall", 10.0, "s")
 UNPACKED = Sample("image-size", "old", "d" * 64, "image", 1, 1, "unpacked", 100, "bytes")

@@ -20,8 +20,9 @@ from layerlab.compare.metric import metric
 from layerlab.engine import leftovers
 from layerlab.errors import LabError
 from layerlab.record import host
+from layerlab.record.rows import Outcome, Sample
 from layerlab.record.run import State, find
-from layerlab.record.store import Outcome, Sample, Store, now
+from layerlab.record.store import Store, now
 
 SCHEMA = json.loads((Path(__file__).parent.parent / "docs" / "layerlab.schema.json").read_text())
 HERE = {"identity": "m1", "processors": 2, "kernel": "6.1", "python": "3.11.7"}

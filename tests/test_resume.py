@@ -16,8 +16,9 @@ from layerlab.engine.bases import Base
 from layerlab.errors import LabError
 from layerlab.record import resume
 from layerlab.record.rounds import earlier
+from layerlab.record.rows import Sample
 from layerlab.record.samples import build_samples
-from layerlab.record.store import SUPERSEDED, Sample, Store
+from layerlab.record.store import SUPERSEDED, Store
 
 ENGINE = {"id": "e1", "engine": "28.5.2", "image_store": "overlay2", "buildx": "0.29.1"}
 SCENARIOS = ("cold", "no-change")
@@ -185,7 +186,7 @@ def test_recorded_tests_end_as_they_did(pytester: pytest.Pytester) -> None:
         """
         import pytest
         from layerlab import replay
-        from layerlab.record.store import Outcome
+        from layerlab.record.rows import Outcome
         def outcome(number, stage, said, told=None, fault=False):
             nodeid = f"test_ended.py::test_it[{number}]"
             return Outcome("ended", nodeid, stage, said, told, fault, 0.1, "2026-11-27T00:00:00+00:00")

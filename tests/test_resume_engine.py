@@ -19,8 +19,9 @@ from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.root import as_root
 from layerlab.labs.layer_cache import SCENARIOS
+from layerlab.record.rows import Kept
 from layerlab.record.run import State
-from layerlab.record.store import SUPERSEDED, Kept, Store
+from layerlab.record.store import SUPERSEDED, Store
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("slim")]
 Begun = Callable[..., subprocess.Popen[str]]

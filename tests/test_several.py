@@ -12,9 +12,10 @@ from layerlab.engine.matrix import MATRIX, named
 from layerlab.errors import LabError
 from layerlab.plugin_options import without_engines
 from layerlab.record import resume
+from layerlab.record.rows import Outcome, Place
 from layerlab.record.run import State
 from layerlab.record.standing import Standing, standings
-from layerlab.record.store import Outcome, Place, Store, now
+from layerlab.record.store import Store, now
 from layerlab.show.matrix import Column, matrix
 from layerlab.spread import ByExperiment
 

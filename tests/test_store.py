@@ -14,9 +14,10 @@ import pytest
 from streams import steps
 
 from layerlab.errors import LabError
+from layerlab.record.rows import Sample
 from layerlab.record.run import State
 from layerlab.record.schema import SCHEMA_VERSION
-from layerlab.record.store import SUPERSEDED, Sample, Store
+from layerlab.record.store import SUPERSEDED, Store
 
 SAMPLE = Sample("layer-cache", "도커", "d" * 64, "cold", 1, 2, "wall", 1.5, "s")
 ENGINE = {"engine": "28.5.2"}

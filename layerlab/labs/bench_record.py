@@ -6,8 +6,8 @@ from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
 from layerlab.lab import Lab
 from layerlab.labs.bench_plan import Entrant
+from layerlab.record.rows import Sample
 from layerlab.record.samples import Value
-from layerlab.record.store import Sample
 
 
 @dataclass(frozen=True)

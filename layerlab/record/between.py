@@ -10,8 +10,8 @@ from layerlab.compare import unpaired
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.compare.metric import Metric
 from layerlab.errors import LabError
+from layerlab.record.rows import Sample
 from layerlab.record.run import RunRecord
-from layerlab.record.store import Sample
 
 #: What makes another machine, and another engine: times can't be compared then.
 _MACHINE = {

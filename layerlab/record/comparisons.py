@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from layerlab.compare.comparison import Comparison, Turn
 from layerlab.compare.metric import Metric, compared, metric
 from layerlab.compare.verdict import compare
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 
 
 def comparisons(samples: Iterable[Sample], baseline: str, margin: float) -> list[Comparison]:

@@ -10,8 +10,8 @@ from layerlab.compare.comparison import Comparison, Effect
 from layerlab.compare.metric import EXACT_UNITS
 from layerlab.errors import LabError
 from layerlab.record.between import Recording
+from layerlab.record.rows import Kept, Place, Sample
 from layerlab.record.run import RunRecord, State
-from layerlab.record.store import Kept, Place, Sample
 from layerlab.text import plain, shorten
 
 #: Of the JSON document, not of the store.

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Iterable
 
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 
 
 def medians(samples: Iterable[Sample], experiment: str, variant: str) -> list[tuple[str, str]]:

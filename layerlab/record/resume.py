@@ -7,8 +7,8 @@ from typing import Any
 from layerlab.build.variant import Variant
 from layerlab.engine.bases import Base
 from layerlab.errors import LabError
+from layerlab.record.rows import Place
 from layerlab.record.run import RunRecord, State, find
-from layerlab.record.store import Place
 
 RESUMABLE = (State.INTERRUPTED, State.LOST, State.KILLED)
 #: What makes another engine, as :class:`layerlab.engine.endpoint.Capabilities` names it, for people.

@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 from layerlab.build.buildx import Build
 from layerlab.build.progress import Step
-from layerlab.record.store import SUPERSEDED, Kept, Sample
+from layerlab.record.rows import Kept, Sample
+from layerlab.record.store import SUPERSEDED
 
 Turn = tuple[int, str, str]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from layerlab.build.buildx import Build
 from layerlab.build.variant import Variant
 from layerlab.image.anatomy import Anatomy
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 from layerlab.run.health import HealthChange
 
 #: A value by its metric's name, with its unit; None where it was not measured.

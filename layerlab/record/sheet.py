@@ -5,7 +5,7 @@ import io
 from collections.abc import Sequence
 
 from layerlab.record.document import number
-from layerlab.record.store import Kept
+from layerlab.record.rows import Kept
 
 COLUMNS = (
     "run",

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from layerlab.record.store import Outcome
+from layerlab.record.rows import Outcome
 
 
 @dataclass(frozen=True)

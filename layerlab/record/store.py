@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from layerlab.build.progress import Step
 from layerlab.errors import LabError
 from layerlab.folders import store_file
 from layerlab.record.file import File
+from layerlab.record.rows import STEP, Kept, Outcome, Place, Sample, read_step, step_row
 from layerlab.record.run import RunRecord, State
 
 #: How long another program may hold a store that someone wants to read.
@@ -23,83 +23,8 @@ _SAMPLE = (
     "experiment, variant, digest, scenario, round, position, metric, value, unit, reason, control,"
     " context, place"
 )
-_STEP = (
-    "sample, ordinal, stage, position, total, instruction, line, cached, seconds, offset_seconds,"
-    " error, end_line"
-)
 _OUTCOME = "experiment, nodeid, stage, outcome, told, fault, seconds, ended, place"
 _PLACE = "name, engine, bases, ends"
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One measured value."""
-
-    experiment: str
-    variant: str
-    digest: str
-    scenario: str
-    #: From 1; 0 is the priming, which is never counted.
-    round: int
-    position: int
-    metric: str
-    #: None where the turn failed or timed out: ``invalid`` says why.
-    value: float | None
-    #: "s", "bytes", "steps", "layers" or "requests".
-    unit: str
-    #: Why the value must not be used; None when it may.
-    invalid: str | None = None
-    #: The baseline's second turn in a round.
-    control: bool = False
-    #: sha256 of the build context's files; "" where none was built.
-    context: str = ""
-    #: Of a run on several engines: the name of that which it was measured on; else "".
-    place: str = ""
-
-
-@dataclass(frozen=True)
-class Kept:
-    """A sample in the store."""
-
-    #: Tells it from all others of this store.
-    id: int
-    #: When it was kept, in UTC (ISO 8601).
-    measured: str
-    sample: Sample
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a part of a test."""
-
-    experiment: str
-    nodeid: str
-    #: "setup", "call" or "teardown"
-    stage: str
-    #: "passed", "failed" or "skipped"
-    outcome: str
-    #: What pytest said of it.
-    told: str | None
-    #: Whether what was given is wrong, rather than not as expected.
-    fault: bool
-    seconds: float
-    #: In UTC (ISO 8601).
-    ended: str
-    #: As of a :class:`Sample`.
-    place: str = ""
-
-
-@dataclass(frozen=True)
-class Place:
-    """One of the engines of a run that has several."""
-
-    #: As the user named it.
-    name: str
-    #: As :class:`layerlab.record.run.RunRecord` has them; no base until a worker has begun there.
-    engine: Mapping[str, Any]
-    bases: Sequence[Mapping[str, Any]]
-    #: How often it, or the worker on it, went away in mid-run.
-    ends: int = 0
 
 
 class Store(File):
@@ -177,9 +102,9 @@ class Store(File):
                 f"INSERT INTO sample (run, measured, valid, {_SAMPLE}) VALUES ({_marks(values)})",
                 values,
             ).lastrowid
-            rows = [_step_row(added, ordinal, step) for ordinal, step in enumerate(steps)]
+            rows = [step_row(added, ordinal, step) for ordinal, step in enumerate(steps)]
             if rows:
-                db.executemany(f"INSERT INTO step ({_STEP}) VALUES ({_marks(rows[0])})", rows)
+                db.executemany(f"INSERT INTO step ({STEP}) VALUES ({_marks(rows[0])})", rows)
 
     def supersede(self, run: str, experiment: str, after_round: int = -1) -> None:
         """Make an experiment's samples of later rounds invalid: they will be measured anew."""
@@ -292,12 +217,12 @@ class Store(File):
     def steps(self, run: str) -> dict[int, tuple[Step, ...]]:
         """The steps that a run's samples were measured on, by the sample's id, in their order."""
         query = (
-            f"SELECT {_STEP} FROM step WHERE sample IN (SELECT id FROM sample WHERE run = ?)"
+            f"SELECT {STEP} FROM step WHERE sample IN (SELECT id FROM sample WHERE run = ?)"
             " ORDER BY sample, ordinal"
         )
         found: dict[int, list[Step]] = {}
         for row in self._read(query, (run,)):
-            found.setdefault(row[0], []).append(_step(row))
+            found.setdefault(row[0], []).append(read_step(row))
         return {sample: tuple(steps) for sample, steps in found.items()}
 
     def outcomes(self, run: str) -> list[Outcome]:
@@ -351,35 +276,3 @@ def now() -> str:
 
 def _marks(values: Sequence[object]) -> str:
     return ", ".join("?" * len(values))
-
-
-def _step_row(sample: int | None, ordinal: int, step: Step) -> tuple[Any, ...]:
-    return (
-        sample,
-        ordinal,
-        step.stage,
-        step.position,
-        step.total,
-        step.instruction,
-        step.line,
-        step.cached,
-        step.seconds,
-        step.offset_seconds,
-        step.error,
-        step.end_line,
-    )
-
-
-def _step(row: tuple[Any, ...]) -> Step:
-    return Step(
-        stage=row[2],
-        position=row[3],
-        total=row[4],
-        instruction=row[5],
-        line=row[6],
-        end_line=row[11] or row[6],
-        cached=bool(row[7]),
-        seconds=row[8],
-        offset_seconds=row[9],
-        error=row[10],
-    )

@@ -6,7 +6,7 @@ from itertools import islice
 
 from markupsafe import Markup
 
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 from layerlab.show import cells, svg
 from layerlab.show.anchor import anchor
 from layerlab.show.cells import Cells

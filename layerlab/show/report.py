@@ -11,7 +11,7 @@ from markupsafe import Markup, escape
 from layerlab.compare.comparison import Comparison
 from layerlab.compare.metric import metric
 from layerlab.compare.verdict import DEFAULT_MARGIN
-from layerlab.record.store import Sample
+from layerlab.record.rows import Sample
 from layerlab.show import dots, svg, verdicts
 from layerlab.show.chapter import Chapter
 from layerlab.show.layout import NO_TRACES, Amount, Page, Traces, table, traced

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from layerlab.compare.comparison import Comparison, Verdict
 from layerlab.compare.metric import metric
+from layerlab.record.rows import Sample
 from layerlab.record.run import RunRecord, State
-from layerlab.record.store import Sample
 from layerlab.show.section import Section
 from layerlab.show.tables import in_cell, table
 from layerlab.text import plain, shorten
