@@ -19,13 +19,13 @@ from layerlab.cli_bench import bench
 from layerlab.cli_image import images, secrets
 from layerlab.cli_matrix import run_matrix
 from layerlab.cli_record import compare, export, history, resumed
+from layerlab.command import this_command
 from layerlab.ending import BAD_INPUT
 from layerlab.engine import doctor
 from layerlab.engine.matrix import MATRIX
 from layerlab.engine.private import private_engine
 from layerlab.errors import LabError, os_sentence
 from layerlab.interruption import handled
-from layerlab.record.store import now
 from layerlab.session import own_words
 from layerlab.text import plain
 
@@ -99,10 +99,9 @@ def experiments(words: list[str]) -> int:
     project = Path.cwd()
     if not (project / "experiments").is_dir():
         raise LabError(f"{project} has no folder experiments/: go to layerlab's own folder")
-    begun = now()
     code = _pytest(project, "experiments", resumed(project, words))
     # Nobody waits for what is gone: what it had not ended is measured on an engine that is there.
-    if run := several.lost(project, begun, words):
+    if run := several.lost(project, this_command()):
         print(f"\nlayerlab: going on with the run {run.id} for what was lost", file=sys.stderr)
         code = _pytest(project, "experiments", resumed(project, [f"--resume={run.id}"]))
     return code

@@ -85,29 +85,43 @@ def bench(words: list[str]) -> int:
             result = bench_lab.measure(lab, plan)
         requested = ["steps"] if given.steps else []
         _print(lab, result, requested, width)
-        _write(lab, result, files)
+        texts = _pages(lab, result, files)
     if file := files["json"]:  # which says how the run ended
         with reading(settings.project) as store:
-            text = exported(store, store.run(lab.run.id), result.comparisons)
-        file.write_text(text, encoding="utf-8")
-    failed = _problems(result)
+            texts[file] = exported(store, store.run(lab.run.id), result.comparisons)
+    failed = _problems(result) | _unwritten(texts)
     if result.interrupted:  # when all is shown
         raise KeyboardInterrupt
     broken = _judged(result, gates)
     return 2 if failed else int(broken)
 
 
-def _write(lab: Lab, result: Benched, files: Mapping[str, Path | None]) -> None:
+def _pages(lab: Lab, result: Benched, files: Mapping[str, Path | None]) -> dict[Path, str]:
+    """The texts of the files that show the results."""
     page, markdown = files["html"], files["markdown"]
+    found: dict[Path, str] = {}
     if not (page or markdown):
-        return
+        return found
     chapters = [chapter_of(bench_lab.EXPERIMENT, result, 120, lab.run.folder)]
     if page:
-        page.write_text(pages.page(lab, chapters, result.comparisons), encoding="utf-8")
+        found[page] = pages.page(lab, chapters, result.comparisons)
     if markdown:
         about = [Section("This run", "", tuple(_footnotes(lab)))]
         parts = pages.blocks(lab, chapters, result.comparisons, about, {})
-        markdown.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+        found[markdown] = "\n\n".join(parts) + "\n"
+    return found
+
+
+def _unwritten(texts: Mapping[Path, str]) -> bool:
+    """Write the files; print which can't be written, a line each, and return whether there is one."""
+    failed = False
+    for file, text in texts.items():
+        try:
+            file.write_text(text, encoding="utf-8")
+        except OSError as error:
+            print(f"layerlab: {file}: {error.strerror}: it is not written", file=sys.stderr)
+            failed = True
+    return failed
 
 
 def _parser() -> argparse.ArgumentParser:

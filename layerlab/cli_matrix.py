@@ -1,6 +1,7 @@
 """The command-line face of the matrix: all experiments on engines of several releases."""
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from layerlab.command import VARIABLE, this_command
 from layerlab.engine import matrix
 from layerlab.engine.command import end, leash
 from layerlab.engine.matrix import MATRIX, Release
@@ -15,7 +17,7 @@ from layerlab.errors import LabError
 from layerlab.folders import RECORD, record_folder
 from layerlab.record.run import RunRecord, State
 from layerlab.record.standing import standings
-from layerlab.record.store import begun_since, now, reading
+from layerlab.record.store import begun_by, reading
 from layerlab.show import matrix as shown
 from layerlab.show.live import Screen
 from layerlab.show.matrix import Column
@@ -59,12 +61,13 @@ def _run_on(release: Release, words: Sequence[str], screen: Screen) -> Column:
     page, report = folder / f"{release.name}.html", Path.cwd() / RECORD / "report.html"
     page.unlink(missing_ok=True)
     screen.doing(release.name, "starting the engine")
-    begun, moment = time.monotonic(), now()
+    begun = time.monotonic()
     try:
         with matrix.running(release, screen.say):
             own = _words(release, words)
-            code, last = _experiments(release.name, own, folder / f"{release.name}.txt", screen)
-            run = next((run for run in begun_since(Path.cwd(), moment) if run.words == own), None)
+            command, said = f"{this_command()}-{release.name}", folder / f"{release.name}.txt"
+            code, last = _experiments(release.name, own, command, said, screen)
+            run = next(iter(begun_by(Path.cwd(), command)), None)
             column = _column(release.name, run, time.monotonic() - begun, code, last)
     except LabError as error:
         run, column = None, Column(release.name, {}, time.monotonic() - begun, str(error))
@@ -86,7 +89,9 @@ def _words(release: Release, words: Sequence[str]) -> list[str]:
     return [*standins, "--engine", f"private:{release.name}", *words]
 
 
-def _experiments(name: str, words: Sequence[str], said: Path, screen: Screen) -> tuple[int, str]:
+def _experiments(
+    name: str, words: Sequence[str], command: str, said: Path, screen: Screen
+) -> tuple[int, str]:
     """Have a process of its own run them; returns its exit code and the last line that it printed."""
     argv = [*leash(), sys.executable, "-m", "layerlab", "run", *words]
     last = ""
@@ -94,6 +99,7 @@ def _experiments(name: str, words: Sequence[str], said: Path, screen: Screen) ->
         said.open("w", encoding="utf-8", errors="backslashreplace") as file,
         subprocess.Popen(
             argv,
+            env={**os.environ, VARIABLE: command},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -11,18 +11,35 @@ from typing import Any, Never
 
 ORDERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: A finalizer has long ended then.
-_AGAIN_SECONDS = 0.05
+AGAIN_SECONDS = 0.05
 
 
 class _Interrupt:
     """What is done when an order comes."""
 
     def __init__(self) -> None:
-        self.came = False
+        #: How many came.
+        self.count = 0
+        self._timer: threading.Timer | None = None
 
     def __call__(self, _: int, __: FrameType | None) -> Never:
-        self.came = True
+        self.count += 1
         raise KeyboardInterrupt
+
+    def come_again(self) -> None:
+        """Have the last order come once more, a moment later, if no other does until then."""
+        self._timer = threading.Timer(AGAIN_SECONDS, self._order, [self.count])
+        self._timer.daemon = True
+        self._timer.start()
+
+    def stay_away(self) -> None:
+        """Nothing comes again from here on."""
+        if self._timer:
+            self._timer.cancel()
+
+    def _order(self, count: int) -> None:
+        if self.count == count and (order := _order_for(self)):
+            os.kill(os.getpid(), order)
 
 
 @contextmanager
@@ -42,36 +59,33 @@ def handled() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if interrupt.came:
+        if interrupt.count:
             raise KeyboardInterrupt from error
         raise
     finally:
+        interrupt.stay_away()
         for order, handler in before.items():
             signal.signal(order, handler)
         sys.unraisablehook = hook
 
 
 def again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
-    """A hook for what Python can't raise that has an order come once more, a moment later.
+    """A hook for what Python can't raise that has an order come once more, where orders are :func:`handled`.
 
     Where it comes in a finalizer or in the callback of a weak reference, Python tells its KeyboardInterrupt
     to ``sys.unraisablehook`` and goes on as if there had been none. Everything else goes to ``hook``.
     """
 
     def told(unraisable: Any) -> object:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
+        handlers = map(signal.getsignal, ORDERS)
+        interrupt = next((one for one in handlers if isinstance(one, _Interrupt)), None)
+        if interrupt is None or not issubclass(unraisable.exc_type, KeyboardInterrupt):
             return hook(unraisable)
-        timer = threading.Timer(_AGAIN_SECONDS, _order)
-        timer.daemon = True
-        timer.start()
+        interrupt.come_again()
         return None
 
     return told
 
 
-def _order() -> None:
-    """Send this process an order, if orders are :func:`handled` now."""
-    for order in ORDERS:
-        if isinstance(signal.getsignal(order), _Interrupt):
-            os.kill(os.getpid(), order)
-            return
+def _order_for(interrupt: _Interrupt) -> signal.Signals | None:
+    return next((order for order in ORDERS if signal.getsignal(order) is interrupt), None)

@@ -1,14 +1,14 @@
 """The opening of a lab: what dead runs left is removed before, and what this one made after."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from layerlab.build.variant import Variant
 from layerlab.engine import confining, fresh, leftovers, standins
 from layerlab.engine.endpoint import Endpoint
 from layerlab.engine.leftovers import Run
 from layerlab.engine.processors import Spent
-from layerlab.errors import LabError
+from layerlab.errors import LabError, RunLost
 from layerlab.folders import record_folder, store_file
 from layerlab.lab import Lab
 from layerlab.record.run import RunRecord, State
@@ -44,8 +44,10 @@ def opened(
             lab.begin(variants)
         try:
             yield lab
-        except KeyboardInterrupt:
-            lab.store.end_run(run.id, State.INTERRUPTED)
+        except BaseException as error:
+            with suppress(RunLost):  # There is something worse to tell.
+                lost = isinstance(error, RunLost)
+                lab.store.end_run(run.id, State.LOST if lost else State.INTERRUPTED)
             raise
         lab.store.end_run(run.id, lab.ending)
 

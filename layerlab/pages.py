@@ -78,8 +78,9 @@ def page(lab: Lab, chapters: Sequence[Chapter], comparisons: Sequence[Comparison
     samples = lab.store.samples(lab.run.id)
     variants = {one.variant for one in samples}
     whole = f"{count(len(chapters), 'experiment')} on {count(len(variants), 'variant')}"
-    # A bench may have gone on for longer than it was asked to.
-    rounds = count(max([lab.settings.rounds, *(one.round for one in samples)]), "round")
+    measured = max((one.round for one in samples), default=0)
+    # A bench may have ended before, or gone on for longer than it was asked to.
+    rounds = count(measured if lab.settings.kind == "bench" else lab.settings.rounds, "round")
     headline = f"{whole}, {rounds}, Docker Engine {' and '.join(lab.releases)}"
     if failures:
         headline += f"; {count(len(failures), 'variant')} could not be measured"
@@ -100,17 +101,19 @@ def page(lab: Lab, chapters: Sequence[Chapter], comparisons: Sequence[Comparison
 def facts(lab: Lab) -> list[Fact]:
     """What the run was measured on."""
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
-    return [
+    found = [
         Fact("run", lab.run.id),
         *(Fact("engine", engine) for engine in lab.engines),
         Fact("host", f"{system}, {count(os.cpu_count() or 1, 'processor')}"),
         *(Fact(f"base {base.name}", based(base)) for base in lab.bases),
-        Fact("rounds", str(lab.settings.rounds)),
+        Fact("rounds asked for", str(lab.settings.rounds)),
         *([Fact("baseline", lab.settings.baseline)] if lab.settings.baseline else []),
         Fact("command", " ".join([lab.settings.kind, *lab.settings.words])),
         *(Fact("note", note) for note in lab.notes),
         Fact("layerlab", host.layerlab_version()),
     ]
+    # Two engines may say the same of a base.
+    return list(dict.fromkeys(found))
 
 
 def based(base: bases.Base) -> str:

@@ -20,7 +20,7 @@ def add(parser: pytest.Parser) -> None:
         metavar="ENGINE",
         help="`private`, an address (unix://, tcp://, ssh://) or a docker context; "
         "default: DOCKER_HOST, the current context, the default socket, a private engine; "
-        "`private:RELEASE` is a private engine of an older release (docs/engine.md)",
+        "`private:RELEASE` is a private engine of one release (docs/engine.md)",
     )
     group.addoption(
         "--engines",

@@ -15,6 +15,7 @@ from layerlab import interruption, opening, plugin_options, replay, several, spr
 from layerlab.asked import Asked, selected
 from layerlab.build.variant import Variant
 from layerlab.chapters import chapter_of
+from layerlab.command import this_command
 from layerlab.engine import leftovers
 from layerlab.engine.choice import choose
 from layerlab.engine.endpoint import Endpoint
@@ -214,6 +215,7 @@ class Session:
             build_limit_seconds=min(build_limit, profile.build_seconds) if profile else build_limit,
             start_limit_seconds=self.config.getoption("start_limit"),
             profile=profile,
+            command=this_command(),
             engines=plugin_options.engines(self.config),
         )
 

@@ -32,6 +32,8 @@ class Settings:
     called_from: str = ""
     #: What Dockerfiles are held to that nobody vouches for.
     profile: Profile | None = None
+    #: Tells the command that began the run from all others.
+    command: str = ""
     #: The engines of a run on several, as they were named; () of a run on one.
     engines: tuple[str, ...] = ()
 

@@ -14,10 +14,9 @@ from layerlab.engine.processors import Spent
 from layerlab.errors import LabError
 from layerlab.folders import record_folder, store_file
 from layerlab.lab import Lab, recorded_engine
-from layerlab.plugin_options import without_engines
 from layerlab.record.rows import Place
 from layerlab.record.run import RunRecord, State
-from layerlab.record.store import Store, begun_since, reading
+from layerlab.record.store import Store, begun_by, reading
 from layerlab.settings import Settings
 from layerlab.show.live import Screen
 
@@ -144,14 +143,10 @@ def gather(lab: Lab) -> None:
     lab.releases = list(dict.fromkeys(releases))
 
 
-def lost(project: Path, since: str, words: Sequence[str]) -> RunRecord | None:
-    """The run on several engines that a command with these words began after a moment, if it lost something.
-
-    That is one of its engines or a worker, be it for a time.
-    """
-    for run in begun_since(project, since):
-        asked = run.home == leftovers.home() and run.words == without_engines(words)
-        if asked and run.ending == State.LOST:
+def lost(project: Path, command: str) -> RunRecord | None:
+    """The run on several engines that a command began, if it lost one of them or a worker, be it for a time."""
+    for run in begun_by(project, command):
+        if run.ending == State.LOST:
             with reading(project) as store:
                 if any(place.ends for place in store.places(run.id)):
                     return run

@@ -19,6 +19,7 @@ from layerlab.build.buildx import going_on
 from layerlab.build.variant import load
 from layerlab.engine import leftovers
 from layerlab.engine.endpoint import Endpoint
+from layerlab.engine.process import comes_true
 from layerlab.record.rows import Sample
 from layerlab.record.store import Store
 
@@ -251,10 +252,11 @@ def begun(here: Path, endpoint: Endpoint, *words: str) -> Iterator[subprocess.Po
         stderr=subprocess.STDOUT,
         text=True,
     )
-    try:
-        yield process
-    finally:
-        process.kill()
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_ctrl_c_leaves_nothing(here: Path, write: Callable[..., None], endpoint: Endpoint) -> None:
@@ -280,7 +282,12 @@ def test_ctrl_c_shows_what_was_measured(
     assert process.returncode == 130, said
     assert row(said, "image, layers")[-1] == "larger"
     assert row(said, "cold build")[-1] != "measured"
-    assert re.search(r"Interrupted after \d rounds: what is said is said of what was", said)
+    rounds = int(re.search(r"Interrupted after (\d+) rounds", said)[1])
+    assert f"beside old.Dockerfile, {rounds} rounds" in said
+    # What had been measured of the next round is no pair.
+    kept = samples(here)
+    assert {one.round for one in kept if one.invalid is None} == {*range(rounds + 1)}
+    assert all(one.invalid for one in kept if one.round > rounds)
     assert said.endswith("layerlab: interrupted\n")
     assert "| image, layers" in (here / "out.md").read_text()
     assert json.loads((here / "out.json").read_text())["run"]["state"] == "interrupted"
@@ -290,13 +297,13 @@ def test_ctrl_c_shows_what_was_measured(
 def test_builds_of_others_are_seen(here: Path, endpoint: Endpoint, slim: str) -> None:
     (here / "Dockerfile").write_text(f"FROM {slim}\nRUN sleep 60 # {time.time()}\n")
     words = endpoint.command("buildx", "build", "--progress", "plain", str(here))
-    assert going_on(endpoint) == 0
+    before = going_on(endpoint)
     with subprocess.Popen(
         words, env=endpoint.environ(), stderr=subprocess.DEVNULL, text=True
     ) as process:
-        wait_for(process, lambda: going_on(endpoint) == 1)
+        wait_for(process, lambda: going_on(endpoint) == before + 1)
         process.send_signal(signal.SIGINT)
-    assert going_on(endpoint) == 0
+    assert comes_true(lambda: going_on(endpoint) == before, 10)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,11 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from layerlab import interruption
 from layerlab.interruption import ORDERS, handled
 
 
@@ -45,10 +47,37 @@ def test_an_order_that_comes_in_a_finalizer_comes_again() -> None:
     assert time.monotonic() - begun < 2
 
 
-def test_an_order_that_comes_at_the_very_end_ends_nothing_else() -> None:
+def test_an_order_that_comes_again_does_not_disturb_what_another_began() -> None:
+    cleaned = False
+
+    def work() -> None:
+        nonlocal cleaned
+        try:
+            Finalized()
+            os.kill(os.getpid(), signal.SIGINT)
+        finally:
+            time.sleep(3 * interruption.AGAIN_SECONDS)
+            cleaned = True
+
+    with pytest.raises(KeyboardInterrupt), handled():
+        work()
+    assert cleaned
+
+
+def test_an_order_that_comes_at_the_very_end_ends_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(interruption, "AGAIN_SECONDS", 0.5)
     with handled():
         Finalized()
-    time.sleep(0.1)
+    time.sleep(0.6)
+
+
+def test_where_orders_are_not_handled_an_interruption_is_told() -> None:
+    told: list[object] = []
+    problem = SimpleNamespace(exc_type=KeyboardInterrupt)
+    interruption.again(told.append)(problem)
+    assert told == [problem]
 
 
 def test_a_mistake_of_ours_stays_one() -> None:

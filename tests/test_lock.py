@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from layerlab.engine.lock import alone, exclusive
+from layerlab.engine.lock import exclusive, try_exclusive
 
 
 def quiet(_: str) -> None:
@@ -77,9 +77,9 @@ def test_nobody_is_alone_while_a_process_shares(tmp_path: Path) -> None:
     file = tmp_path / "new" / "users"
     program = f"""
 from pathlib import Path
-from layerlab.engine.lock import share
-share(Path({str(file)!r}), print, "busy")
-share(Path({str(file)!r}), print, "busy")
+from layerlab.engine.lock import hold_shared
+hold_shared(Path({str(file)!r}), print, "busy")
+hold_shared(Path({str(file)!r}), print, "busy")
 print("shared", flush=True)
 input()
 """
@@ -91,8 +91,8 @@ input()
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "shared\n"
-        with alone(file) as nobody:
+        with try_exclusive(file) as nobody:
             assert not nobody
         process.communicate("end\n")
-    with alone(file) as nobody:
+    with try_exclusive(file) as nobody:
         assert nobody

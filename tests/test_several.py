@@ -1,21 +1,25 @@
 """A run on several engines: its command line, its places in the record, its lock, and the matrix's table."""
 
+import fcntl
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from layerlab import cli, several
+from layerlab import cli, cli_matrix, several
 from layerlab.engine import choice, leftovers
-from layerlab.engine.matrix import MATRIX, named
+from layerlab.engine.matrix import MATRIX, Release, named, running
 from layerlab.errors import LabError
+from layerlab.folders import cache_folder
 from layerlab.plugin_options import without_engines
 from layerlab.record import resume
 from layerlab.record.rows import Outcome, Place
 from layerlab.record.run import State
 from layerlab.record.standing import Standing, standings
-from layerlab.record.store import Store, now
+from layerlab.record.store import Store
 from layerlab.show.matrix import Column, matrix
 from layerlab.spread import ByExperiment
 
@@ -111,25 +115,70 @@ def test_a_run_is_gone_on_with_on_one_of_its_engines(store: Store) -> None:
 def test_only_a_run_of_this_command_that_lost_an_engine_is_gone_on_with(
     store: Store, bare: Path
 ) -> None:
-    begun = now()
-    assert several.lost(bare, begun, []) is None
-    for name, ending, ends in (
-        ("done", State.DONE, 1),
-        ("interrupted", State.INTERRUPTED, 1),
-        ("a full disk", State.LOST, 0),
-        ("lost", State.LOST, 1),
+    assert several.lost(bare, "mine") is None
+    for name, command, ending, ends in (
+        ("another's", "other", State.LOST, 1),
+        ("done", "mine", State.DONE, 1),
+        ("interrupted", "mine", State.INTERRUPTED, 1),
+        ("a full disk", "mine", State.LOST, 0),
+        ("lost", "mine", State.LOST, 1),
     ):
-        engines = {"engines": ["one", "two"], "words": ["-k", "cache"]}
-        store.begin_run(name, A, [], home=leftovers.home(), settings=engines)
+        asked = {"engines": ["one", "two"], "command": command}
+        store.begin_run(name, A, [], settings=asked)
         store.keep_place(name, Place("one", A, []))
         for _ in range(ends):
             store.count_end(name, "one")
         store.end_run(name, ending)
-    found = several.lost(bare, begun, ["--engines=one,two", "-k", "cache"])
+    found = several.lost(bare, "mine")
     assert found is not None
     assert found.id == "lost"
-    assert several.lost(bare, begun, ["--engines=one,two"]) is None
-    assert several.lost(bare, "9999", ["-k", "cache"]) is None
+
+
+def test_the_matrix_takes_up_the_run_that_it_began(
+    store: Store, bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And no other, though it has the same words and the same engine."""
+    release, given = MATRIX[0], dict[str, str]()
+
+    def run(name: str, words: list[str], command: str, *_: object) -> tuple[int, str]:
+        for run, of, how in (("others", "x", "failed"), ("ours", command, "passed")):
+            store.begin_run(run, A, [], settings={"words": words, "command": of})
+            for one in outcome("cache:a", how):
+                store.add_outcome(run, one)
+            store.end_run(run)
+        (bare / ".layerlab/report.html").write_text("the page of the run others")
+        given.update(name=name, command=command)
+        return 0, "1 passed"
+
+    monkeypatch.setattr(cli_matrix.matrix, "running", lambda *_: nullcontext())
+    monkeypatch.setattr(cli_matrix, "_experiments", run)
+    monkeypatch.setattr(cli_matrix, "MATRIX", (release,))
+    monkeypatch.setattr(cli_matrix.matrix, "lacking", lambda: None)
+    assert cli_matrix.run_matrix(["-k", "cache"]) == 0
+    assert given["name"] == release.name
+    assert release.name in given["command"]
+    assert not (bare / f".layerlab/matrix/{release.name}.html").exists()
+
+
+def test_an_engine_of_the_matrix_stays_while_a_run_uses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    release, did, said = MATRIX[1], list[str](), list[str]()
+    engine = SimpleNamespace(
+        folder=cache_folder() / "engines" / release.name,
+        start=lambda _: did.append("start"),
+        stop=lambda: did.append("stop"),
+    )
+    monkeypatch.setattr(Release, "engine", lambda _: engine)
+    monkeypatch.setattr("layerlab.engine.matrix.probe", lambda one: one)
+    with running(release, said.append):
+        pass
+    assert did == ["start", "stop"]
+    release.users.parent.mkdir(parents=True, exist_ok=True)
+    with release.users.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as a run on it does
+        with running(release, said.append):
+            pass
+    assert did == ["start", "stop", "start"]
+    assert said == [f"the engine {release.name} is used by another run: it stays"]
 
 
 class Node:

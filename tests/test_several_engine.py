@@ -1,6 +1,7 @@
 """Experiments that are spread over several real engines, and engines and workers that die meanwhile."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -80,6 +81,24 @@ def test_experiments_are_spread_and_come_together_in_one_run(
     report = (project / ".layerlab/report.html").read_text()
     assert "3 experiments on 1 variant" in report
     assert f"private:{SECOND.name} (" in report
+    assert leftovers.remaining(endpoint) == leftovers.remaining(second) == []
+
+
+def test_the_first_failure_ends_the_run_where_it_is_asked_for(
+    project: Path, lab_run: LabRun, slim: str, endpoint: Endpoint, second: Endpoint
+) -> None:
+    text = (project / "dockerfiles/cache-ordered.Dockerfile").read_text()
+    bad = re.sub(r"(?m)^CMD .*$", "CMD uvicorn main:app --host 0.0.0.0", text)
+    (project / "bad.Dockerfile").write_text(bad)
+    words = ("-k", "shutdown or healthcheck", "--variant", "bad.Dockerfile", "-x")
+    done = lab_run(*words, "--engines", ",".join(PLACES))
+    said = done.stdout + done.stderr
+    assert done.returncode == 1, said
+    assert "expected: clean, got: killed" in said
+    assert "lost:" not in said
+    with Store(project / ".layerlab/store.sqlite") as store:
+        (run,) = store.runs()
+        assert run.state(leftovers.home(), leftovers.alive()) == State.DONE
     assert leftovers.remaining(endpoint) == leftovers.remaining(second) == []
 
 

@@ -84,7 +84,7 @@ def load(path: Path) -> Variant:
         ignored = _read(ignore) if ignore.is_file() else None
     except OSError as error:
         what = f"{error.filename or path}: {error.strerror}"
-        raise LabError(f"{what}: name a Dockerfile that can be read") from error
+        raise LabError(f"{what}: let this user read it, or name another Dockerfile") from error
     text = decoded(data, str(path), "Dockerfile")
     dockerfile = parse(text)
     if not dockerfile.instructions:

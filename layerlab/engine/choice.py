@@ -12,7 +12,7 @@ from layerlab.engine import matrix, tls
 from layerlab.engine.client import Client, users_client
 from layerlab.engine.command import run
 from layerlab.engine.endpoint import DEFAULT_SOCKET, Endpoint, probe
-from layerlab.engine.lock import share
+from layerlab.engine.lock import hold_shared
 from layerlab.engine.matrix import Release
 from layerlab.engine.private import PrivateEngine, lacking, private_engine
 from layerlab.errors import LabError
@@ -24,7 +24,7 @@ PRIVATE = "private"
 def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
     """The engine to use, running and probed: :func:`find`, or one of our own, started.
 
-    That of an older release is not stopped by ``lab matrix`` for as long as this process lives.
+    One of the matrix is not stopped by ``lab matrix`` for as long as this process lives.
 
     Raises:
         LabError: what was named does not answer, or there is none and none can be started.
@@ -34,7 +34,7 @@ def choose(asked: str | None, progress: Callable[[str], None]) -> Endpoint:
         return found
     if release := release_of(asked):
         busy = f"waiting until the engine {release.name} has stopped, to start it again"
-        share(release.users, progress, busy)
+        hold_shared(release.users, progress, busy)
     try:
         return probe(own(asked).start(progress))
     except LabError as error:

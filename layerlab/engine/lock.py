@@ -29,10 +29,10 @@ def exclusive(file: Path, progress: Callable[[str], None], busy: str) -> Iterato
                 return
 
 
-def share(file: Path, progress: Callable[[str], None], busy: str) -> None:
+def hold_shared(file: Path, progress: Callable[[str], None], busy: str) -> None:
     """Hold ``file`` together with other processes for as long as this one lives, however it ends.
 
-    ``progress`` hears ``busy`` when another process has it :func:`alone`.
+    ``progress`` hears ``busy`` when another process has :func:`try_exclusive`.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     # The descriptor is never closed: its end is this process's.
@@ -45,8 +45,8 @@ def share(file: Path, progress: Callable[[str], None], busy: str) -> None:
 
 
 @contextmanager
-def alone(file: Path) -> Iterator[bool]:
-    """Whether no process holds ``file`` by :func:`share`; while that is so, none begins to."""
+def try_exclusive(file: Path) -> Iterator[bool]:
+    """Whether no process holds ``file`` by :func:`hold_shared`; while that is so, none begins to."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from layerlab.engine import private
 from layerlab.engine.endpoint import Endpoint, probe
-from layerlab.engine.lock import alone, exclusive
+from layerlab.engine.lock import exclusive, try_exclusive
 from layerlab.engine.packages import this_distribution
 from layerlab.engine.private import PrivateEngine, private_engine
 from layerlab.engine.tools import Tools
@@ -91,7 +91,7 @@ def running(release: Release, progress: Callable[[str], None]) -> Iterator[Endpo
         try:
             yield probe(own.start(progress))
         finally:
-            with alone(release.users) as unused:
+            with try_exclusive(release.users) as unused:
                 if unused:
                     own.stop()
                 else:

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 from layerlab.build import cachemiss, snapshot
 from layerlab.build.buildx import Build
@@ -69,9 +70,9 @@ def measure(lab: Lab, plan: Plan) -> Benched:
             if not result.rounds:
                 raise
             result.interrupted, lab.ending = True, State.INTERRUPTED
-            seen = f"Interrupted after {counted(result.rounds, 'round')}"
-            result.findings.append(f"{seen}: what is said is said of what was measured until then.")
-    bench.conclude()
+            result.findings.append(f"Interrupted after {counted(result.rounds, 'round')}.")
+    with suppress(RunLost):
+        bench.conclude()
     bench.compare()
     return result
 
@@ -148,11 +149,17 @@ class _Bench:
                 self._lab.screen.more(len(entrants) * self.turns)
 
     def conclude(self) -> None:
-        """Say what a reader of the rounds must know."""
+        """Leave out a round that did not come to its end, and say what a reader of the others must know.
+
+        Raises:
+            RunLost: the store can't be written.
+        """
         if self._conditions:
             noise = disturbances(conditions.typical(self._conditions))
             self._result.findings += [f"Noise: {one}." for one in noise]
         self._result.findings += self._silent_edits()
+        if self._result.lost or self._result.interrupted:
+            self._keeper.drop_after(self._result.rounds, (BUILDS, SERVING))
 
     def compare(self) -> None:
         """Judge each variant by what was measured until now."""

@@ -1,5 +1,6 @@
 """The samples of a bench: kept in the store at once, and at hand for the verdicts."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from layerlab.build.buildx import Build
@@ -8,6 +9,8 @@ from layerlab.lab import Lab
 from layerlab.labs.bench_plan import Entrant
 from layerlab.record.rows import Sample
 from layerlab.record.samples import Value
+
+_UNENDED = "its round did not come to its end"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,12 @@ class Keeper:
     digest: str
     #: All that was kept, in its order.
     kept: list[Sample] = field(default_factory=list)
+
+    def drop_after(self, number: int, experiments: Iterable[str]) -> None:
+        """Make the samples of rounds after that of this number invalid."""
+        for experiment in experiments:
+            self.lab.store.supersede(self.lab.run.id, experiment, number, _UNENDED)
+        self.kept = [one for one in self.kept if one.round <= number]
 
     def build(self, turn: Turn, scenario: str, built: Build, invalid: str | None = None) -> None:
         """Keep a build and its steps; ``invalid`` is why it is no measurement."""

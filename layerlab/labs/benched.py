@@ -46,7 +46,7 @@ class Benched:
 
     @property
     def question(self) -> str:
-        """See :class:`layerlab.lab.Result`."""
+        """See :class:`layerlab.result.Result`."""
         others = " and ".join(map(plain, self.variants[1:]))
         return f"What do {others} cost, beside {plain(self.baseline)}?"
 
@@ -62,14 +62,14 @@ class Benched:
         return verdicts.ordered(found)
 
     def answer(self) -> str:
-        """A sentence for each variant; see :class:`layerlab.lab.Result`."""
+        """A sentence for each variant; see :class:`layerlab.result.Result`."""
         measured = [name for name in self.variants[1:] if name not in self.problems]
         told = [verdicts.sentence(self.of(name)) for name in measured]
         told += [f"{plain(name)} could not be measured." for name in self.problems]
         return " ".join(filter(None, told)) or "Nothing was measured."
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The noise and the steps as tables, beside the verdicts; see :class:`layerlab.lab.Result`."""
+        """The noise and the steps as tables, beside the verdicts; see :class:`layerlab.result.Result`."""
         first = next((found for v in self.variants[1:] if (found := self.of(v))), [])
         if noise := verdicts.noise(first, style):
             title = f"noise: {plain(self.baseline)} beside itself"

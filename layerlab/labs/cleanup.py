@@ -68,7 +68,7 @@ class Lesson:
         return tables.answer(right, len(self.steps), would(self.used))
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         if self.littered is not None:
             right = sum(not step.differences for step in self.steps)
             yield Section(

@@ -33,7 +33,7 @@ class Answers:
     question: ClassVar[str] = tables.QUESTION
 
     def answer(self) -> str:
-        """Who wins over all others; see :class:`layerlab.lab.Result`."""
+        """Who wins over all others; see :class:`layerlab.result.Result`."""
         return tables.answer(self._winners())
 
     def _winners(self) -> dict[Pair, Way | None]:
@@ -48,7 +48,7 @@ class Answers:
         return next((self.lacking[way] for way in ways if way in self.lacking), None)
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         winners = {(pair.one, pair.other): way for pair, way in self._winners().items()}
         yield Section(
             "environment: who wins when two ways set one variable",

@@ -114,7 +114,7 @@ class Healths:
         return UNHEALTHY if states and states[-1] == UNHEALTHY else "unseen"
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         settings = {name: one.comparison for name, one in self.settings.items()}
         variants = {name: one.comparison for name, one in self.variants.items()}
         if settings:
@@ -163,7 +163,7 @@ class Healths:
             yield f"{count} settings are not available: {why}."
 
     def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """The timelines as a picture; see :class:`layerlab.lab.Result`."""
+        """The timelines as a picture; see :class:`layerlab.result.Result`."""
         if self.seen:
             path = folder / "health.svg"
             rows = {name: one.comparison for name, one in self.seen.items()}

@@ -46,7 +46,7 @@ class Sizes:
     question: ClassVar[str] = images.QUESTION
 
     def answer(self) -> str:
-        """The smallest and the largest image; see :class:`layerlab.lab.Result`."""
+        """The smallest and the largest image; see :class:`layerlab.result.Result`."""
         failed = [one.name for one in self.variants if one.name in self.problems]
         return images.answer(self.anatomies, failed)
 
@@ -88,7 +88,7 @@ class Sizes:
         return self.anatomies[name].image.totals.file_bytes
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         if not self.anatomies:
             return
         ways = " or ".join(sorted({a.image.compression for a in self.anatomies.values()}))
@@ -120,7 +120,7 @@ class Sizes:
         return [bar(name, anatomy) for name, anatomy in self.anatomies.items()]
 
     def figures(self, folder: Path) -> Iterator[tuple[str, Path]]:
-        """The parts of every image as a picture; see :class:`layerlab.lab.Result`."""
+        """The parts of every image as a picture; see :class:`layerlab.result.Result`."""
         if self.anatomies:
             path = folder / "image-size.svg"
             bars_of = {bar.name: bar for bar in self.bars()}

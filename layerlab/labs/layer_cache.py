@@ -52,7 +52,7 @@ class Rebuilds:
     question: ClassVar[str] = shown.QUESTION
 
     def answer(self) -> str:
-        """What an edit of the source costs; see :class:`layerlab.lab.Result`."""
+        """What an edit of the source costs; see :class:`layerlab.result.Result`."""
         failed = [name for name in self.builds if name in self.problems]
         return shown.answer(self.builds, _ASKED, failed)
 
@@ -67,7 +67,7 @@ class Rebuilds:
         return self.builds[variant.name][scenario]
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         yield Section(
             "layer cache: seconds and steps reused/total",
             tables.layer_cache(self.builds, SCENARIOS, style),

@@ -78,7 +78,7 @@ class Lives:
     question: ClassVar[str] = tables.QUESTION
 
     def answer(self) -> str:
-        """How many end cleanly, and which do not; see :class:`layerlab.lab.Result`."""
+        """How many end cleanly, and which do not; see :class:`layerlab.result.Result`."""
         return tables.answer(self.lives, self.problems)
 
     def of(self, name: str) -> Life:
@@ -92,7 +92,7 @@ class Lives:
         return self.lives[name]
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         if not self.lives:
             return
         yield Section(

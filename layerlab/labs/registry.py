@@ -40,7 +40,7 @@ class Transfers:
     question: ClassVar[str] = tables.QUESTION
 
     def answer(self) -> str:
-        """What a push sends after an edit of the source; see :class:`layerlab.lab.Result`."""
+        """What a push sends after an edit of the source; see :class:`layerlab.result.Result`."""
         return tables.answer(self.moves, _ASKED, self.problems)
 
     def of(self, variant: Variant) -> Moves:
@@ -54,7 +54,7 @@ class Transfers:
         return self.moves[variant.name]
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         if not self.moves:
             return
         told = [

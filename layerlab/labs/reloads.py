@@ -54,7 +54,7 @@ class Reloads:
     question: ClassVar[str] = tables.QUESTION
 
     def answer(self) -> str:
-        """What a save of one file takes in each way; see :class:`layerlab.lab.Result`."""
+        """What a save of one file takes in each way; see :class:`layerlab.result.Result`."""
         return tables.answer(self.outcomes, [way.name for way in self.problems])
 
     def of(self, way: Way) -> dict[Save, Outcome]:
@@ -68,7 +68,7 @@ class Reloads:
         return self.outcomes[way]
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         told = dict.fromkeys(self.problems, "it was not measured to its end, see above")
         shown = tables.Shown(self.outcomes, {**self.lacking, **told}, self.polled)
         waited = (

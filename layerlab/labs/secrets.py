@@ -59,7 +59,7 @@ class Readers:
     question: ClassVar[str] = tables.QUESTION
 
     def answer(self) -> str:
-        """Which ways keep a secret from whom; see :class:`layerlab.lab.Result`."""
+        """Which ways keep a secret from whom; see :class:`layerlab.result.Result`."""
         return tables.answer(self.found, self.lacking)
 
     def of(self, way: Way, person: str | None = None) -> list[Found]:
@@ -70,7 +70,7 @@ class Readers:
         return readers.level({one.person for one in self.of(way)})
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         yield Section(
             "secrets: who can read one, by the way it is handed over",
             tables.people(self.found, self.lacking, style),

@@ -49,11 +49,11 @@ class Stacks:
     question: ClassVar[str] = tables.QUESTION
 
     def answer(self) -> str:
-        """What a start, a kill and an absence cost; see :class:`layerlab.lab.Result`."""
+        """What a start, a kill and an absence cost; see :class:`layerlab.result.Result`."""
         return tables.answer(self.starts, self.away, self.gap, self.variants)
 
     def sections(self, style: str, width: int) -> Iterator[Section]:
-        """The results as tables; see :class:`layerlab.lab.Result`."""
+        """The results as tables; see :class:`layerlab.result.Result`."""
         yield from tables.start_sections(self.starts, style)
         if self.reaching:
             here = self.reaching

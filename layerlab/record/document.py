@@ -56,7 +56,8 @@ def number(value: float | None, unit: str) -> float | int | None:
 
 def _run(run: RunRecord, state: State, places: Sequence[Place]) -> dict[str, Any]:
     # Where it was called is a path of this machine, and whose it is serves the store alone.
-    settings = {key: value for key, value in run.settings.items() if key != "called_from"}
+    here_alone = ("called_from", "command")
+    settings = {key: value for key, value in run.settings.items() if key not in here_alone}
     return {
         "id": run.id,
         "kind": run.kind,

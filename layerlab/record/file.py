@@ -97,7 +97,7 @@ class File:
             if isinstance(error, sqlite3.Error):
                 raise RunLost(
                     f"the store {self.path} can't be written: {error}: what was measured before is "
-                    f"kept; {_todo(error)}, then run again, a run with `--resume` to go on with it"
+                    f"kept; {_todo(error)}, then go on with `./lab run --resume`; a bench begins anew"
                 ) from error
             raise
 

@@ -106,13 +106,15 @@ class Store(File):
             if rows:
                 db.executemany(f"INSERT INTO step ({STEP}) VALUES ({_marks(rows[0])})", rows)
 
-    def supersede(self, run: str, experiment: str, after_round: int = -1) -> None:
-        """Make an experiment's samples of later rounds invalid: they will be measured anew."""
+    def supersede(
+        self, run: str, experiment: str, after_round: int = -1, why: str = SUPERSEDED
+    ) -> None:
+        """Make an experiment's samples of later rounds invalid: they will be measured anew, or say ``why``."""
         with self._writing() as db:
             db.execute(
                 "UPDATE sample SET valid = 0, reason = ? || coalesce(': ' || reason, '')"
                 " WHERE run = ? AND experiment = ? AND round > ? AND coalesce(reason, '') NOT LIKE ?",
-                (SUPERSEDED, run, experiment, after_round, f"{SUPERSEDED}%"),
+                (why, run, experiment, after_round, f"{why}%"),
             )
 
     def add_outcome(self, run: str, outcome: Outcome) -> None:
@@ -257,8 +259,8 @@ def reading(project: Path) -> Store:
     return Store(path, wait_seconds=READ_WAIT_SECONDS)
 
 
-def begun_since(project: Path, moment: str) -> list[RunRecord]:
-    """The runs of a project that began at a moment, as :func:`now` writes it, or later; [] where it has no store.
+def begun_by(project: Path, command: str) -> list[RunRecord]:
+    """The runs of a project that a command began; [] where it has no store.
 
     Raises:
         LabError: the store can't be used.
@@ -266,7 +268,7 @@ def begun_since(project: Path, moment: str) -> list[RunRecord]:
     if not store_file(project).exists():
         return []
     with reading(project) as store:
-        return [run for run in store.runs() if run.started >= moment]
+        return [run for run in store.runs() if run.settings.get("command") == command]
 
 
 def now() -> str:
