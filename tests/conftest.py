@@ -11,6 +11,7 @@ from pathlib import Path
 
 import killing
 import pytest
+import releases
 from tabulate import tabulate
 
 from layerlab.build.buildx import Build, Request, build
@@ -104,7 +105,7 @@ def matrix_endpoint(release: Release) -> Iterator[Endpoint]:
     """The private engine of each release, one after another, running and probed."""
     if lack := matrix.lacking():
         pytest.skip(f"no engines of other releases here: {lack}")
-    with matrix.running(release, lambda _: None) as running:
+    with releases.release_running(release) as running:
         yield running
 
 
