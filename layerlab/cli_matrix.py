@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from layerlab import summary
 from layerlab.command import VARIABLE, this_command
 from layerlab.engine import matrix
 from layerlab.engine.command import end, leash
@@ -21,7 +22,6 @@ from layerlab.record.store import begun_by, reading
 from layerlab.show import matrix as shown
 from layerlab.show.live import Screen
 from layerlab.show.matrix import Column
-from layerlab.summary import section_lines
 from layerlab.text import plain
 
 #: A run that is told to end removes what it made.
@@ -49,8 +49,9 @@ def run_matrix(words: list[str]) -> int:
     with screen.work("matrix", len(chosen)):
         columns = [_run_on(release, rest, screen) for release in chosen]
     width = shutil.get_terminal_size().columns
-    print("\n".join(section_lines(shown.matrix(columns, "simple"), width)))
-    print(f"What each run said, and its report: {record_folder(Path.cwd()) / 'matrix'}")
+    print("\n".join(summary.section_lines(shown.matrix(columns, "simple"), width)))
+    folder = summary.shown(record_folder(Path.cwd()) / "matrix")
+    print(f"What each run said, and its report: {folder}")
     return 0 if all(column.passed for column in columns) else 1
 
 
