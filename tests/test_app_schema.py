@@ -59,7 +59,7 @@ def test_every_answer_is_one_that_the_document_names(app: SimpleNamespace, well:
     for found in described.get_all_operations():
         operation = found.ok()
 
-        @settings(max_examples=settings.default.max_examples // 3)
+        @settings(max_examples=settings.default.max_examples // 6)
         @given(case=operation.as_strategy())
         def ask(case: Case[Any]) -> None:
             # A 503 of the document is what this check takes for a crash.
