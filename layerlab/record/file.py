@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,8 +42,7 @@ class File:
         try:
             self._keep_from_others()
             self._db = sqlite3.connect(path, timeout=wait_seconds, isolation_level=None)
-            # Readers do not stop a run, and a killed run leaves a store that opens.
-            self._db.execute("PRAGMA journal_mode=WAL")
+            self._log_ahead(wait_seconds)
             version = prepare(self._db)
             self._db.execute("PRAGMA foreign_keys=ON")
             if version == SCHEMA_VERSION:
@@ -54,6 +54,23 @@ class File:
                 f"the store {path} was written by a newer layerlab (schema {version}, this one "
                 f"knows {SCHEMA_VERSION}): upgrade layerlab, or move the file away"
             )
+
+    def _log_ahead(self, wait_seconds: float) -> None:
+        """Have readers not stop a run, and a killed run leave a store that opens.
+
+        Where several programs make the store at once, each may stand in the other's way here, and SQLite
+        says that it is busy without waiting (sqlite.org/c3ref/busy_handler.html, of deadlocks).
+        """
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            try:
+                self._db.execute("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def _keep_from_others(self) -> None:
         """Nobody else reads what was measured; SQLite gives the files beside it the same mode."""
