@@ -78,7 +78,7 @@ def page(lab: Lab, chapters: Sequence[Chapter], comparisons: Sequence[Comparison
     samples = lab.store.samples(lab.run.id)
     variants = {one.variant for one in samples}
     whole = f"{count(len(chapters), 'experiment')} on {count(len(variants), 'variant')}"
-    measured = max((one.round for one in samples), default=0)
+    measured = max((one.round for one in samples if one.invalid is None), default=0)
     # A bench may have ended before, or gone on for longer than it was asked to.
     rounds = count(measured if lab.settings.kind == "bench" else lab.settings.rounds, "round")
     headline = f"{whole}, {rounds}, Docker Engine {' and '.join(lab.releases)}"

@@ -275,7 +275,8 @@ def test_ctrl_c_shows_what_was_measured(
     here: Path, write: Callable[..., None], endpoint: Endpoint
 ) -> None:
     write(old=OLD, new=NEW)
-    with begun(here, endpoint, "--markdown", "out.md", "--json", "out.json") as process:
+    files = ("--markdown", "out.md", "--html", "out.html", "--json", "out.json")
+    with begun(here, endpoint, *files) as process:
         wait_for(process, lambda: rows(here, "SELECT 1 FROM sample WHERE round = 3"))
         process.send_signal(signal.SIGINT)
         said, _ = process.communicate(timeout=60)
@@ -290,6 +291,7 @@ def test_ctrl_c_shows_what_was_measured(
     assert all(one.invalid for one in kept if one.round > rounds)
     assert said.endswith("layerlab: interrupted\n")
     assert "| image, layers" in (here / "out.md").read_text()
+    assert f"2 variants, {rounds} rounds, Docker Engine" in (here / "out.html").read_text()
     assert json.loads((here / "out.json").read_text())["run"]["state"] == "interrupted"
     assert leftovers.remaining(endpoint) == []
 

@@ -38,9 +38,9 @@ class Keeper:
 
     def drop_after(self, number: int, experiments: Iterable[str]) -> None:
         """Make the samples of rounds after that of this number invalid."""
+        self.kept = [one for one in self.kept if one.round <= number]
         for experiment in experiments:
             self.lab.store.supersede(self.lab.run.id, experiment, number, _UNENDED)
-        self.kept = [one for one in self.kept if one.round <= number]
 
     def build(self, turn: Turn, scenario: str, built: Build, invalid: str | None = None) -> None:
         """Keep a build and its steps; ``invalid`` is why it is no measurement."""
