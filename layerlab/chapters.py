@@ -27,7 +27,7 @@ def chapter_of(experiment: str, result: Result, width: int, scratch: Path | None
                 for title, path in result.figures(Path(folder))
             )
     except OSError as error:
-        why = f"They can't be drawn: {os_sentence(error) if error.filename else error.strerror}."
+        why = f"They can't be drawn: {os_sentence(error)}."
         missing = Section("pictures", "", (why,))
         sections = {style: (*some, missing) for style, some in sections.items()}
     return Chapter(experiment, result.question, result.answer(), sections, figures)

@@ -10,5 +10,5 @@ VARIABLE = "LAYERLAB_COMMAND"
 
 @cache
 def this_command() -> str:
-    """What the runs that this process begins are recorded with; processes that it starts do not inherit it."""
+    """What the runs that this process begins are recorded with; processes that it starts from then on do not inherit it."""
     return os.environ.pop(VARIABLE, "") or secrets.token_hex(8)

@@ -103,6 +103,5 @@ class Ending:
         except LabError as error:
             terminalreporter.write_line(f"layerlab: the report is not written: {plain(str(error))}")
         except OSError as error:
-            # A disk that is full names no file.
-            why = os_sentence(error) if error.filename else f"{error.strerror}: free some space"
-            terminalreporter.write_line(f"layerlab: the report is not written: {plain(why)}")
+            why = plain(os_sentence(error))
+            terminalreporter.write_line(f"layerlab: the report is not written: {why}")

@@ -20,6 +20,8 @@ class Unmet(AssertionError):
 def os_sentence(error: OSError) -> str:
     """A failed file operation in one sentence: a full disk, a missing right, …
 
-    Python does not say whether it was one that reads or one that writes.
+    Python does not say whether it was one that reads or one that writes; and of a disk that fills, no file.
     """
+    if error.filename is None:
+        return f"{error.strerror}: free some space"
     return f"{error.filename}: {error.strerror}: see to it that this can be read and written, then run again"

@@ -18,12 +18,14 @@ class _Interrupt:
     """What is done when an order comes."""
 
     def __init__(self) -> None:
-        #: How many came.
+        #: How many came, and which was the last.
         self.count = 0
+        self._last = signal.SIGINT
         self._timer: threading.Timer | None = None
 
-    def __call__(self, _: int, __: FrameType | None) -> Never:
+    def __call__(self, order: int, _: FrameType | None) -> Never:
         self.count += 1
+        self._last = signal.Signals(order)
         raise KeyboardInterrupt
 
     def come_again(self) -> None:
@@ -38,8 +40,8 @@ class _Interrupt:
             self._timer.cancel()
 
     def _order(self, count: int) -> None:
-        if self.count == count and (order := _order_for(self)):
-            os.kill(os.getpid(), order)
+        if self.count == count and signal.getsignal(self._last) is self:
+            os.kill(os.getpid(), self._last)
 
 
 @contextmanager
@@ -85,7 +87,3 @@ def again(hook: Callable[[Any], object]) -> Callable[[Any], object]:
         return None
 
     return told
-
-
-def _order_for(interrupt: _Interrupt) -> signal.Signals | None:
-    return next((order for order in ORDERS if signal.getsignal(order) is interrupt), None)

@@ -69,7 +69,7 @@ class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
         """Forget a worker that ended or died."""
         work = self.assigned_work.pop(node)
         lost = self.lost if self.replacing else self.undone
-        lost += [scope for scope, tests in work.items() if not all(tests.values())]
+        lost += _unended(work)
         if self.collection is None:
             self.registered_collections.pop(node, None)
             if not self.replacing:
@@ -83,7 +83,12 @@ class ByExperiment(LoadScopeScheduling):  # type: ignore[misc]
         self.undone += self.workqueue
         self.workqueue.clear()
         for work in self.assigned_work.values():
-            self.undone += [scope for scope, tests in work.items() if not all(tests.values())]
+            self.undone += _unended(work)
+
+
+def _unended(work: Mapping[str, Mapping[str, bool]]) -> list[str]:
+    """The experiments of a worker of which a test has not come to its end."""
+    return [scope for scope, tests in work.items() if not all(tests.values())]
 
 
 class Leader:

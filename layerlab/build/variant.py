@@ -31,7 +31,7 @@ class Variant:
     @property
     def ignore_file(self) -> Path:
         """The ignore file that BuildKit prefers to the context's own .dockerignore."""
-        return self.path.with_name(f"{self.path.name}.dockerignore")
+        return _ignore_file(self.path)
 
     @property
     def slug(self) -> str:
@@ -78,7 +78,7 @@ def load(path: Path) -> Variant:
             f"{name!a}: a name may have no control characters and no marks of direction: rename this "
             "Dockerfile"
         )
-    ignore = path.with_name(f"{path.name}.dockerignore")
+    ignore = _ignore_file(path)
     try:
         data = _read(path)
         ignored = _read(ignore) if ignore.is_file() else None
@@ -94,6 +94,10 @@ def load(path: Path) -> Variant:
     if ignored is not None:
         content.update(b"\0" + ignored)
     return Variant(name, path, content.hexdigest(), dockerfile, header)
+
+
+def _ignore_file(path: Path) -> Path:
+    return path.with_name(f"{path.name}.dockerignore")
 
 
 def _read(path: Path) -> bytes:

@@ -17,11 +17,7 @@ def exclusive(file: Path, progress: Callable[[str], None], busy: str) -> Iterato
     while True:
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                progress(busy)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            _take(lock.fileno(), fcntl.LOCK_EX, progress, busy)
             # Its last holder may have removed it with its folder: then the next to come makes
             # another, and this one keeps nobody out.
             if _is_still_there(file, lock):
@@ -37,11 +33,7 @@ def hold_shared(file: Path, progress: Callable[[str], None], busy: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     # The descriptor is never closed: its end is this process's.
     lock = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        progress(busy)
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    _take(lock, fcntl.LOCK_SH, progress, busy)
 
 
 @contextmanager
@@ -55,6 +47,15 @@ def try_exclusive(file: Path) -> Iterator[bool]:
             yield False
         else:
             yield True
+
+
+def _take(lock: int, kind: int, progress: Callable[[str], None], busy: str) -> None:
+    """Wait for a lock, not without a word."""
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        progress(busy)
+        fcntl.flock(lock, kind)
 
 
 def _is_still_there(file: Path, lock: IO[str]) -> bool:
